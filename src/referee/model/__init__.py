@@ -1,0 +1,1 @@
+"""The vocabulary that every part of referee speaks: frozen dataclasses, standard library only."""

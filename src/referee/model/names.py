@@ -1,0 +1,125 @@
+"""Names of database objects, folded as Postgres folds them, and how they are printed."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+# Keywords that quote_ident() quotes: every keyword that is not "unreserved" (PostgreSQL 18, src/include/parser/kwlist.h).
+_QUOTED_KEYWORDS = frozenset(
+    """
+    all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case cast
+    char character check coalesce collate collation column concurrently constraint create cross current_catalog
+    current_date current_role current_schema current_time current_timestamp current_user dec decimal default deferrable
+    desc distinct do else end except exists extract false fetch float for foreign freeze from full grant greatest group
+    grouping having ilike in initially inner inout int integer intersect interval into is isnull join json json_array
+    json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize json_table json_value
+    lateral leading least left like limit localtime localtimestamp merge_action national natural nchar none normalize
+    not notnull null nullif numeric offset on only or order out outer overlaps overlay placing position precision
+    primary real references returning right row select session_user setof similar smallint some substring symmetric
+    system_user table tablesample then time timestamp to trailing treat trim true union unique user using values
+    varchar variadic verbose when where window with xmlattributes xmlconcat xmlelement xmlexists xmlforest
+    xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable
+    """.split()
+)
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*", re.ASCII)
+
+#: Postgres cuts names at NAMEDATALEN - 1 bytes.
+MAX_NAME_BYTES = 63
+
+
+@lru_cache(maxsize=65536)
+def quote(name: str) -> str:
+    """The identifier as ``quote_ident()`` prints it: bare where it can be, else in double quotes.
+
+    >>> quote("users"), quote("select"), quote('mem"bers')
+    ('users', '"select"', '"mem""bers"')
+    """
+    if _PLAIN.fullmatch(name) and name not in _QUOTED_KEYWORDS:
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+def clip(name: str, limit: int = MAX_NAME_BYTES) -> str:
+    """The name cut to ``limit`` bytes of UTF-8, never inside a character, as Postgres cuts it."""
+    if name.isascii():
+        return name[:limit]
+    return name.encode("utf-8")[:limit].decode("utf-8", errors="ignore")
+
+
+class QName(NamedTuple):
+    """A schema-qualified name, unquoted and folded."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{quote(self.schema)}.{quote(self.name)}"
+
+
+class FunctionName(NamedTuple):
+    """A function's identity: its name and the canonical types of its input arguments."""
+
+    schema: str
+    name: str
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def qualified(self) -> QName:
+        return QName(self.schema, self.name)
+
+    def __str__(self) -> str:
+        return f"{quote(self.schema)}.{quote(self.name)}({', '.join(self.arguments)})"
+
+
+RefKind = Literal[
+    "schema",
+    "table",
+    "view",
+    "column",
+    "constraint",
+    "index",
+    "trigger",
+    "policy",
+    "function",
+    "type",
+    "extension",
+    "default",
+]
+
+
+class Ref(NamedTuple):
+    """A reference to any object of a schema: the key under which origins, findings and changes name it.
+
+    ``part`` is what lives inside ``name``: a column, constraint, trigger or policy of a table, or the argument list
+    of a function ("(uuid, text)"). It is empty for objects that live in a schema directly.
+    """
+
+    kind: RefKind
+    schema: str
+    name: str
+    part: str = ""
+
+    @property
+    def owner(self) -> QName:
+        """The table, or for objects without a table the object itself."""
+        return QName(self.schema, self.name)
+
+    def __str__(self) -> str:
+        if self.kind in ("schema", "extension"):
+            return quote(self.name)
+        if self.kind == "function":
+            return f"{quote(self.schema)}.{quote(self.name)}{self.part}"
+        base = f"{quote(self.schema)}.{quote(self.name)}"
+        return f"{base}.{quote(self.part)}" if self.part else base
+
+
+class Target(NamedTuple):
+    """The referenced end of a foreign key: a table and its columns."""
+
+    table: QName
+    columns: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.table}({', '.join(quote(column) for column in self.columns)})"

@@ -1,0 +1,1 @@
+"""Text to tree and back. The only package that imports a parser; no tree of a parser leaves it."""
