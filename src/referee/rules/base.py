@@ -1,0 +1,70 @@
+"""What a rule is: one defect, its page of documentation, and the check that finds it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from referee.model.finding import Problem, Severity
+from referee.model.identity import Identities
+from referee.model.schema import Schema
+
+_WORD = re.compile(r"[A-Z][a-z0-9]*")
+_HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
+_FENCED_SQL = re.compile(r"^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_MARK = re.compile(r"-- finding\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One ```sql block of a rule's page. ``lines`` (from 1) are those marked ``-- finding``."""
+
+    heading: str
+    text: str
+    lines: frozenset[int]
+
+
+class Rule(ABC):
+    """A rule finds one defect, after which its class is named; its docstring is its page.
+
+    The first line of the docstring is the summary. Every ```sql block in it is the whole schema of a Supabase project:
+    read alone, the rule must report on exactly the lines marked ``-- finding`` (any number of times) and on no other.
+    """
+
+    severity: ClassVar[Severity]
+    """The severity of its gravest problem; a single problem may state a lower one."""
+
+    @abstractmethod
+    def check(self, schema: Schema, identities: Identities) -> Iterator[Problem]:
+        """Every problem of this kind, in any order, each once."""
+
+    @property
+    def id(self) -> str:
+        """The class name in kebab case: ``SplitIdentityReference`` is ``split-identity-reference``."""
+        return "-".join(word.lower() for word in _WORD.findall(type(self).__name__))
+
+    @property
+    def page(self) -> str:
+        """The documentation as Markdown, without indentation."""
+        return inspect.cleandoc(type(self).__doc__ or "")
+
+    @property
+    def summary(self) -> str:
+        """The first line of the page."""
+        return self.page.partition("\n")[0]
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """The SQL of the page, each block with the last heading above it."""
+        return tuple(self._examples())
+
+    def _examples(self) -> Iterator[Example]:
+        page = self.page
+        for block in _FENCED_SQL.finditer(page):
+            headings = _HEADING.findall(page, 0, block.start())
+            marked = (number for number, line in enumerate(block[1].split("\n"), 1) if _MARK.search(line))
+            yield Example(headings[-1] if headings else "", block[1], frozenset(marked))
