@@ -1,0 +1,107 @@
+"""One statement while it is being read, and the small things that every reader of trees needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from referee.sql.parse import Tree, char_offsets
+from referee.sql.statements import TypeWritten, Written
+
+
+class Context:
+    """The text of one statement and where it stands in the file. Trees count bytes of ``text``; records count characters of
+    the file."""
+
+    __slots__ = ("base", "chars", "text")
+
+    def __init__(self, text: str, base: int) -> None:
+        self.text = text
+        self.base = base
+        self.chars = None if text.isascii() else char_offsets(text)
+
+    def local(self, tree: Tree) -> int:
+        """The character offset of a tree's location in the statement's text."""
+        location: int = tree.get("location", 0)
+        return location if self.chars is None else self.chars(location)
+
+    def written(self, relation: Tree) -> Written:
+        """The name in a RangeVar."""
+        return Written(relation.get("schemaname"), relation["relname"], self.base + self.local(relation))
+
+
+def strings(nodes: list[Tree] | None) -> tuple[str, ...]:
+    """The texts of a list of String nodes."""
+    if not nodes:
+        return ()
+    return tuple([node["String"].get("sval", "") for node in nodes])
+
+
+def written_name(nodes: list[Tree] | None) -> Written:
+    """The name in a list of String nodes; a third, leading part (the database) is dropped."""
+    parts = strings(nodes)
+    return Written(parts[-2] if len(parts) > 1 else None, parts[-1] if parts else "")
+
+
+def type_written(tree: Tree) -> TypeWritten:
+    """The type in a TypeName."""
+    parts = strings(tree.get("names"))
+    name = parts[-1] if parts else ""
+    if tree.get("pct_type"):
+        return TypeWritten(None, "%type")
+    modifiers = tuple([_modifier(node) for node in tree["typmods"]]) if "typmods" in tree else ()
+    return TypeWritten(parts[-2] if len(parts) > 1 else None, name, modifiers, "arrayBounds" in tree)
+
+
+def _modifier(node: Tree) -> str:
+    constant = node.get("A_Const")
+    if constant is None:
+        reference = node.get("ColumnRef")
+        return strings(reference["fields"])[-1] if reference else "?"
+    return constant_text(constant) or ""
+
+
+def constant_text(constant: Tree) -> str | None:
+    """The value of an A_Const as text; None for NULL."""
+    if constant.get("isnull"):
+        return None
+    if "sval" in constant:
+        return str(constant["sval"].get("sval", ""))
+    if "ival" in constant:
+        return str(constant["ival"].get("ival", 0))
+    if "fval" in constant:
+        return str(constant["fval"].get("fval", ""))
+    if "boolval" in constant:
+        return "true" if constant["boolval"].get("boolval") else "false"
+    if "bsval" in constant:
+        return str(constant["bsval"].get("bsval", ""))
+    return None
+
+
+def role_name(spec: Tree) -> str:
+    """The role in a RoleSpec, wrapped or not; the special ones by their keyword."""
+    spec = spec.get("RoleSpec", spec)
+    kind = spec.get("roletype", "")
+    if kind == "ROLESPEC_CSTRING":
+        return str(spec.get("rolename", ""))
+    return {
+        "ROLESPEC_PUBLIC": "public",
+        "ROLESPEC_CURRENT_USER": "current_user",
+        "ROLESPEC_CURRENT_ROLE": "current_user",
+        "ROLESPEC_SESSION_USER": "session_user",
+    }.get(kind, "")
+
+
+def find_all(tree: Any, kind: str) -> list[Tree]:
+    """Every node of a kind in a tree, in the order of the text; the search does not go on inside a node that is found."""
+    found: list[Tree] = []
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if type(node) is dict:
+            if kind in node and type(node[kind]) is dict:
+                found.append(node[kind])
+            else:
+                stack.extend(reversed(node.values()))
+        elif type(node) is list:
+            stack.extend(reversed(node))
+    return found

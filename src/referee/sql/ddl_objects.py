@@ -1,0 +1,497 @@
+"""Functions, triggers, policies, rights, types and the rest: from libpg_query's trees to records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from referee.model.names import quote
+from referee.sql import tokens
+from referee.sql.context import Context, constant_text, role_name, strings, type_written, written_name
+from referee.sql.ddl_tables import column, object_arguments
+from referee.sql.parse import Tree
+from referee.sql.statements import (
+    Action,
+    AddEnumLabel,
+    AlterFunction,
+    CreateComposite,
+    CreateDomain,
+    CreateEnum,
+    CreateExtension,
+    CreateFunction,
+    CreatePolicy,
+    CreateRole,
+    CreateSequence,
+    CreateTrigger,
+    CreateView,
+    DefaultRights,
+    Drop,
+    GrantRights,
+    GrantRole,
+    Rename,
+    RoleSetting,
+    SetSchema,
+    SetVariable,
+    TypeWritten,
+    Unreadable,
+    Written,
+)
+
+# Settings that are lists of names (GUC_LIST_QUOTE; PostgreSQL 18, guc_tables.c): their words are stored quoted.
+_NAME_LISTS = frozenset({"search_path", "temp_tablespaces", "session_preload_libraries", "shared_preload_libraries"})
+
+_TIMINGS = {0: "AFTER", 2: "BEFORE", 64: "INSTEAD OF"}
+_EVENTS = ((4, "insert"), (8, "delete"), (16, "update"), (32, "truncate"))
+
+
+# Functions
+
+
+def create_function(context: Context, tree: Tree) -> CreateFunction:
+    options = {option["DefElem"]["defname"]: option["DefElem"] for option in tree.get("options", ())}
+    parameters = [wrapped["FunctionParameter"] for wrapped in tree.get("parameters", ())]
+    inputs = [part for part in parameters if part.get("mode") not in ("FUNC_PARAM_OUT", "FUNC_PARAM_TABLE")]
+    outputs = [part for part in parameters if part.get("mode") in ("FUNC_PARAM_OUT", "FUNC_PARAM_INOUT", "FUNC_PARAM_TABLE")]
+    returns, returns_set = _returns(tree.get("returnType"), outputs)
+    body, start, end, offsets = _body(context, tree, options)
+    return CreateFunction(
+        written_name(tree["funcname"]),
+        tuple([type_written(part["argType"]) for part in inputs]),
+        tuple([part.get("name", "") for part in inputs]),
+        returns,
+        returns_set,
+        _language(options, tree),
+        body,
+        start,
+        end,
+        offsets,
+        "procedure" if tree.get("is_procedure") else "function",
+        tree.get("replace", False),
+        _boolean(options.get("security")),
+        _volatility(options.get("volatility")),
+        _boolean(options.get("strict")),
+        _settings([option["DefElem"] for option in tree.get("options", ())]),
+        any(part.get("mode") == "FUNC_PARAM_TABLE" for part in outputs),
+    )
+
+
+def _returns(declared: Tree | None, outputs: list[Tree]) -> tuple[TypeWritten | None, bool]:
+    is_set = bool(declared and declared.get("setof"))
+    if len(outputs) > 1:
+        return TypeWritten("pg_catalog", "record"), is_set
+    if outputs:
+        return type_written(outputs[0]["argType"]), is_set
+    return (type_written(declared), is_set) if declared else (None, False)
+
+
+def _language(options: dict[str, Tree], tree: Tree) -> str:
+    if "language" in options:
+        return str(options["language"]["arg"]["String"]["sval"]).lower()
+    return "sql"
+
+
+def _boolean(option: Tree | None) -> bool:
+    return bool(option and option.get("arg", {}).get("Boolean", {}).get("boolval", False))
+
+
+def _volatility(option: Tree | None) -> Any:
+    return option["arg"]["String"]["sval"] if option else "volatile"
+
+
+def _settings(options: list[Tree]) -> tuple[tuple[str, str], ...]:
+    found = {}
+    for option in options:
+        if option["defname"] == "set":
+            setting = variable(option["arg"]["VariableSetStmt"])
+            if setting is not None and setting.value is not None:
+                found[setting.name] = setting.value
+    return tuple(sorted(found.items()))
+
+
+def _body(context: Context, tree: Tree, options: dict[str, Tree]) -> tuple[str, int, int, tuple[int, ...] | None]:
+    """The body's text, its range in the file, and the offset of each character where escapes stand between."""
+    if "as" not in options:
+        start = _sql_body_start(context.text)
+        return context.text[start:], context.base + start, context.base + len(context.text), None
+    body = strings(options["as"]["arg"]["List"]["items"])[0]
+    return (body, *body_range(context, context.local(options["as"]), body))
+
+
+def body_range(context: Context, start: int, body: str) -> tuple[int, int, tuple[int, ...] | None]:
+    """Where the next string from ``start`` holds ``body``, in characters of the file."""
+    text = context.text
+    for kind, at, end in tokens.tokens(text, start):
+        if kind == "dollar":
+            opening = text.index("$", at + 1) + 1
+            return context.base + opening, context.base + opening + len(body), None
+        if kind == "string":
+            inner = text.index("'", at) + 1
+            if end - 1 - inner == len(body):
+                return context.base + inner, context.base + end - 1, None
+            offsets = _escaped_offsets(text, inner, end - 1, at != inner - 1)
+            return context.base + inner, context.base + end - 1, tuple([context.base + offset for offset in offsets])
+    return context.base, context.base + len(text), None
+
+
+def _escaped_offsets(text: str, start: int, end: int, has_backslashes: bool) -> list[int]:
+    offsets, at = [], start
+    while at < end:
+        offsets.append(at)
+        at += 2 if text[at] == "'" or (has_backslashes and text[at] == "\\") else 1
+    return offsets
+
+
+def _sql_body_start(text: str) -> int:
+    at = tokens.after_word(text, 0, "begin")
+    if at >= 0:
+        return at - len("begin")
+    # RETURNS comes first; RETURN alone starts the body.
+    at = tokens.after_word(text, 0, "return")
+    return at - len("return") if at >= 0 else len(text)
+
+
+def alter_function(context: Context, tree: Tree) -> AlterFunction:
+    item = tree["func"]
+    security, strict, volatility, settings = None, None, None, []
+    for wrapped in tree.get("actions", ()):
+        option = wrapped["DefElem"]
+        name = option["defname"]
+        if name == "security":
+            security = _boolean(option)
+        elif name == "strict":
+            strict = _boolean(option)
+        elif name == "volatility":
+            volatility = _volatility(option)
+        elif name == "set" and (setting := variable(option["arg"]["VariableSetStmt"])):
+            settings.append((setting.name, setting.value))
+    return AlterFunction(
+        written_name(item["objname"]), object_arguments(item), security, volatility, strict, tuple(settings)
+    )
+
+
+# Triggers and policies
+
+
+def create_trigger(context: Context, tree: Tree) -> CreateTrigger:
+    events = tree.get("events", 0)
+    when = None
+    if "whenClause" in tree:
+        start, end = tokens.inside_parentheses(context.text, tokens.after_word(context.text, 0, "when"))
+        when = context.text[start:end]
+    return CreateTrigger(
+        tree["trigname"],
+        context.written(tree["relation"]),
+        written_name(tree["funcname"]),
+        _TIMINGS[tree.get("timing", 0)],  # type: ignore[arg-type]
+        tuple([name for bit, name in _EVENTS if events & bit]),
+        strings(tree.get("columns")),
+        tree.get("row", False),
+        when,
+        strings(tree.get("args")),
+        tree.get("isconstraint", False),
+        tree.get("deferrable", False),
+        tree.get("initdeferred", False),
+        tree.get("replace", False),
+    )
+
+
+def create_policy(context: Context, tree: Tree) -> CreatePolicy:
+    return CreatePolicy(
+        tree["policy_name"],
+        context.written(tree["table"]),
+        tree.get("cmd_name", "all"),
+        tree.get("permissive", False),
+        tuple([role_name(role) for role in tree["roles"]]) if "roles" in tree else None,
+        _policy_clause(context, tree, "qual", "using"),
+        _policy_clause(context, tree, "with_check", "check"),
+    )
+
+
+def alter_policy(context: Context, tree: Tree) -> CreatePolicy:
+    return CreatePolicy(
+        tree["policy_name"],
+        context.written(tree["table"]),
+        roles=tuple([role_name(role) for role in tree["roles"]]) if "roles" in tree else None,
+        using=_policy_clause(context, tree, "qual", "using"),
+        check=_policy_clause(context, tree, "with_check", "check"),
+        alter=True,
+    )
+
+
+def _policy_clause(context: Context, tree: Tree, key: str, word: str) -> str | None:
+    if key not in tree:
+        return None
+    start, end = tokens.inside_parentheses(context.text, max(tokens.after_word(context.text, 0, word), 0))
+    return context.text[start:end]
+
+
+# Rights and roles
+
+
+def grant(context: Context, tree: Tree) -> GrantRights | None:
+    kind = tree["objtype"].removeprefix("OBJECT_").lower()
+    if kind not in ("table", "schema", "function", "procedure", "routine"):
+        return None
+    privileges = tuple([
+        (wrapped["AccessPriv"].get("priv_name", "all"), strings(wrapped["AccessPriv"].get("cols")))
+        for wrapped in tree.get("privileges", ())
+    ])
+    names, arguments = [], []
+    for node in tree.get("objects", ()):
+        if "RangeVar" in node:
+            names.append(context.written(node["RangeVar"]))
+        elif "String" in node:
+            names.append(Written(None, node["String"]["sval"]))
+        elif "ObjectWithArgs" in node:
+            names.append(written_name(node["ObjectWithArgs"]["objname"]))
+            arguments.append(object_arguments(node["ObjectWithArgs"]))
+    return GrantRights(
+        tree.get("is_grant", False),
+        "function" if kind in ("procedure", "routine") else kind,
+        privileges,
+        tuple(names),
+        tuple([role_name(role) for role in tree.get("grantees", ())]),
+        tree.get("targtype") == "ACL_TARGET_ALL_IN_SCHEMA",
+        tuple(arguments),
+    )
+
+
+def default_privileges(context: Context, tree: Tree) -> DefaultRights | None:
+    roles: tuple[str, ...] = ()
+    schemas: tuple[str, ...] = ()
+    for wrapped in tree.get("options", ()):
+        option = wrapped["DefElem"]
+        items = option["arg"]["List"]["items"]
+        if option["defname"] == "roles":
+            roles = tuple([role_name(role) for role in items])
+        elif option["defname"] == "schemas":
+            schemas = strings(items)
+    action = tree["action"]
+    kind = action["objtype"].removeprefix("OBJECT_").lower()
+    return DefaultRights(
+        action.get("is_grant", False),
+        "function" if kind in ("routine", "procedure") else kind,
+        tuple([wrapped["AccessPriv"].get("priv_name", "all") for wrapped in action.get("privileges", ())]),
+        tuple([role_name(role) for role in action.get("grantees", ())]),
+        roles,
+        schemas,
+    )
+
+
+def create_role(context: Context, tree: Tree) -> CreateRole:
+    options, member_of = [], ()
+    for wrapped in tree.get("options", ()):
+        option = wrapped["DefElem"]
+        argument = option.get("arg", {})
+        if "Boolean" in argument:
+            options.append((option["defname"], argument["Boolean"].get("boolval", False)))
+        elif option["defname"] == "addroleto":
+            member_of = tuple([role_name(role) for role in argument["List"]["items"]])
+    name = tree["role"] if isinstance(tree.get("role"), str) else role_name(tree["role"])
+    return CreateRole(name, tuple(options), member_of, isinstance(tree["role"], dict))
+
+
+def alter_role_set(context: Context, tree: Tree) -> RoleSetting | None:
+    setting = variable(tree["setstmt"])
+    if setting is None or "role" not in tree or "database" in tree:
+        return None
+    return RoleSetting(role_name(tree["role"]), setting.name, setting.value)
+
+
+def grant_role(context: Context, tree: Tree) -> GrantRole:
+    return GrantRole(
+        tree.get("is_grant", False),
+        tuple([wrapped["AccessPriv"].get("priv_name", "") for wrapped in tree.get("granted_roles", ())]),
+        tuple([role_name(role) for role in tree.get("grantee_roles", ())]),
+    )
+
+
+def variable(tree: Tree) -> SetVariable | None:
+    """SET and RESET, with the value as pg_proc.proconfig holds it."""
+    kind, name = tree["kind"], tree.get("name", "").lower()
+    if kind == "VAR_RESET_ALL":
+        return SetVariable("all", None)
+    if kind in ("VAR_SET_DEFAULT", "VAR_RESET"):
+        return SetVariable(name, None)
+    if kind != "VAR_SET_VALUE":
+        return None
+    words = [constant_text(node["A_Const"]) or "" for node in tree.get("args", ()) if "A_Const" in node]
+    if name in _NAME_LISTS:
+        words = [quote(word) for word in words]
+    return SetVariable(name, ", ".join(words))
+
+
+def set_config(tree: Tree) -> SetVariable | None:
+    """SELECT set_config('search_path', '', false), which opens every pg_dump."""
+    targets = tree.get("targetList", ())
+    if len(targets) != 1 or "fromClause" in tree:
+        return None
+    call = targets[0].get("ResTarget", {}).get("val", {}).get("FuncCall")
+    if call is None or strings(call["funcname"])[-1] != "set_config" or len(call.get("args", ())) != 3:
+        return None
+    name, value = (constant_text(argument.get("A_Const", {})) for argument in call["args"][:2])
+    return SetVariable(name.lower(), value) if name is not None and value is not None else None
+
+
+# Types, views, sequences, extensions
+
+
+def create_enum(context: Context, tree: Tree) -> CreateEnum:
+    return CreateEnum(written_name(tree["typeName"]), strings(tree.get("vals")))
+
+
+def alter_enum(context: Context, tree: Tree) -> AddEnumLabel:
+    return AddEnumLabel(
+        written_name(tree["typeName"]),
+        tree.get("newVal", ""),
+        tree.get("oldVal") or tree.get("newValNeighbor"),
+        tree.get("newValIsAfter", False),
+        tree.get("skipIfNewValExists", False),
+        "oldVal" in tree,
+    )
+
+
+def create_domain(context: Context, tree: Tree) -> CreateDomain:
+    not_null, default, checks = False, None, []
+    for wrapped in tree.get("constraints", ()):
+        node = wrapped["Constraint"]
+        start = context.local(node)
+        if node["contype"] == "CONSTR_NOTNULL":
+            not_null = True
+        elif node["contype"] == "CONSTR_DEFAULT":
+            at = start + len("default")
+            default = context.text[at : tokens.default_end(context.text, at)].strip()
+        elif node["contype"] == "CONSTR_CHECK":
+            first, last = tokens.inside_parentheses(context.text, start)
+            checks.append(context.text[first:last])
+    return CreateDomain(written_name(tree["domainname"]), type_written(tree["typeName"]), not_null, default, tuple(checks))
+
+
+def create_composite(context: Context, tree: Tree) -> CreateComposite:
+    columns = tuple([column(context, node["ColumnDef"]) for node in tree.get("coldeflist", ())])
+    return CreateComposite(context.written(tree["typevar"]), columns)
+
+
+def create_view(context: Context, tree: Tree) -> CreateView:
+    options = {option["DefElem"]["defname"]: option["DefElem"] for option in tree.get("options", ())}
+    start = tokens.after_word(context.text, 0, "as")
+    return CreateView(
+        context.written(tree["view"]),
+        context.text[start:].strip() if start >= 0 else "",
+        tree.get("replace", False),
+        security_invoker=_is_on(options.get("security_invoker")),
+        temporary=tree["view"].get("relpersistence") == "t",
+    )
+
+
+def create_materialized_view(context: Context, tree: Tree) -> CreateView:
+    start = tokens.after_word(context.text, 0, "as")
+    return CreateView(
+        context.written(tree["into"]["rel"]),
+        context.text[start:].strip() if start >= 0 else "",
+        False,
+        True,
+        tree.get("if_not_exists", False),
+    )
+
+
+def _is_on(option: Tree | None) -> bool:
+    if option is None:
+        return False
+    argument = option.get("arg")
+    if argument is None:
+        return True
+    text = str(next(iter(next(iter(argument.values())).values()), "")).lower()
+    return text in ("true", "on", "1", "yes")
+
+
+def create_sequence(context: Context, tree: Tree) -> CreateSequence:
+    return CreateSequence(context.written(tree["sequence"]), tree.get("if_not_exists", False))
+
+
+def create_extension(context: Context, tree: Tree) -> CreateExtension:
+    schema = None
+    for wrapped in tree.get("options", ()):
+        if wrapped["DefElem"]["defname"] == "schema":
+            schema = wrapped["DefElem"]["arg"]["String"]["sval"]
+    return CreateExtension(tree["extname"], tree.get("if_not_exists", False), schema)
+
+
+# Drops, renames, moves
+
+
+_RELATIONS = frozenset({"table", "view", "matview", "index", "sequence", "foreign_table"})
+_PARTS = frozenset({"trigger", "policy", "rule"})
+_ROUTINES = frozenset({"function", "procedure", "routine", "aggregate"})
+
+
+def drop(context: Context, tree: Tree) -> Drop | None:
+    kind = tree["removeType"].removeprefix("OBJECT_").lower()
+    names, parts, arguments = [], [], []
+    for node in tree.get("objects", ()):
+        if kind in _PARTS:
+            words = strings(node["List"]["items"])
+            names.append(Written(words[-3] if len(words) > 2 else None, words[-2]))
+            parts.append(words[-1])
+        elif "List" in node:
+            names.append(written_name(node["List"]["items"]))
+        elif "String" in node:
+            names.append(Written(None, node["String"]["sval"]))
+        elif "TypeName" in node:
+            names.append(written_name(node["TypeName"].get("names")))
+        elif "ObjectWithArgs" in node:
+            names.append(written_name(node["ObjectWithArgs"]["objname"]))
+            arguments.append(object_arguments(node["ObjectWithArgs"]))
+    return Drop(
+        "function" if kind in _ROUTINES else kind,
+        tuple(names),
+        tuple(parts),
+        tuple(arguments),
+        tree.get("behavior") == "DROP_CASCADE",
+        tree.get("missing_ok", False),
+    )
+
+
+def rename(context: Context, tree: Tree) -> Rename | None:
+    kind = tree["renameType"].removeprefix("OBJECT_").lower()
+    new, missing_ok = tree.get("newname", ""), tree.get("missing_ok", False)
+    if "relation" in tree:
+        part = tree.get("subname", "")
+        return Rename(kind, context.written(tree["relation"]), new, part, missing_ok)
+    if kind == "schema":
+        return Rename(kind, Written(None, tree.get("subname", "")), new)
+    name, arguments = _object(tree.get("object", {}))
+    if name is None:
+        return None
+    return Rename("function" if kind in _ROUTINES else kind, name, new, tree.get("subname", ""), missing_ok, arguments)
+
+
+def set_schema(context: Context, tree: Tree) -> SetSchema | None:
+    kind = tree["objectType"].removeprefix("OBJECT_").lower()
+    new, missing_ok = tree.get("newschema", ""), tree.get("missing_ok", False)
+    if "relation" in tree:
+        return SetSchema(kind, context.written(tree["relation"]), new, missing_ok)
+    name, arguments = _object(tree.get("object", {}))
+    if name is None:
+        return None
+    return SetSchema("function" if kind in _ROUTINES else kind, name, new, missing_ok, arguments)
+
+
+def _object(node: Tree) -> tuple[Written | None, tuple[TypeWritten, ...] | None]:
+    if "ObjectWithArgs" in node:
+        return written_name(node["ObjectWithArgs"]["objname"]), object_arguments(node["ObjectWithArgs"])
+    if "List" in node:
+        return written_name(node["List"]["items"]), None
+    if "TypeName" in node:
+        return written_name(node["TypeName"].get("names")), None
+    if "String" in node:
+        return Written(None, node["String"]["sval"]), None
+    return None, None
+
+
+def unsupported(what: str) -> Any:
+    """A reader for statements that change a schema in a way that referee does not model."""
+
+    def read(context: Context, tree: Tree) -> Action:
+        return Unreadable("unsupported", f"{what} is not modelled", context.base, context.base + len(context.text))
+
+    return read
