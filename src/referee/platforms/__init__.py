@@ -1,0 +1,190 @@
+"""What a host adds to a bare Postgres: roles, schemas, tables, privileges, and what it allows beyond plain Postgres.
+
+The facts are kept as SQL of our own. A server runs it and the static replay reads it, so both start from the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+
+from referee.errors import UsageError
+from referee.model.names import QName, Target
+from referee.model.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """Our imitation of an extension that a server may lack.
+
+    ``schema`` is where the extension always lives; None where CREATE EXTENSION chooses. The text begins with a comment that
+    says what is imitated and what is not; it makes its objects in the first schema of the search_path, or names theirs.
+    """
+
+    name: str
+    text: str
+    schema: str | None = None
+
+    @property
+    def limits(self) -> str:
+        """The comment at the head of the text, as one paragraph."""
+        lines = []
+        for line in self.text.splitlines():
+            if not line.startswith("--"):
+                break
+            lines.append(line.removeprefix("--").strip())
+        return " ".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """Statements that the host runs although plain Postgres would refuse them to the migration role.
+
+    ``owned_by_host`` are the tables on which the role may drop triggers and create, alter and drop policies without owning
+    them. ``settings`` are server settings that it may change, as names or prefixes that end in ``*``. CREATE EXTENSION, event
+    triggers and publications run as the superuser where ``privileged`` is set.
+    """
+
+    owned_by_host: frozenset[QName] = frozenset()
+    settings: tuple[str, ...] = ()
+    privileged: bool = False
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A host of Postgres databases.
+
+    ``files`` is the SQL that builds it, in order and without any mode's; ``modes`` holds one last file for each mode, the
+    default mode first. ``superuser`` runs them and ``migration_role`` owns the database. ``sign_up_role`` writes new rows of
+    the identity source, under ``sign_up_path``. ``api_roles`` are those in whose name requests run, under ``api_path``.
+    """
+
+    name: str
+    superuser: str
+    migration_role: str
+    migration_path: tuple[str, ...]
+    files: tuple[Source, ...] = ()
+    modes: Mapping[str, tuple[Source, ...]] = field(default_factory=lambda: {"": ()})
+    managed_schemas: frozenset[str] = frozenset()
+    identity_source: Target | None = None
+    sign_up_role: str = "postgres"
+    sign_up_path: tuple[str, ...] = ("public",)
+    api_roles: tuple[str, ...] = ()
+    api_path: tuple[str, ...] = ("public",)
+    beyond: Beyond = field(default_factory=Beyond)
+    stand_ins: Mapping[str, StandIn] = field(default_factory=dict)
+
+    @property
+    def default_mode(self) -> str:
+        return next(iter(self.modes))
+
+    def scripts(self, mode: str | None = None) -> tuple[Source, ...]:
+        """All files of one mode, in the order they run. Raises UsageError for a mode that the platform does not have."""
+        mode = self.default_mode if mode is None else mode
+        if mode not in self.modes:
+            raise UsageError(f"{self.name} has no mode {mode!r}; it has {', '.join(map(repr, self.modes))}.")
+        return (*self.files, *self.modes[mode])
+
+
+PLAIN = Platform(
+    name="plain",
+    superuser="postgres",
+    migration_role="postgres",
+    migration_path=("$user", "public"),
+)
+
+
+def _read(*parts: str) -> Source:
+    name = "/".join(parts)
+    resource = files(__package__).joinpath(*parts)
+    return Source(f"platforms/{name}", resource.read_text(encoding="utf-8"))
+
+
+# Tables of the host on which supautils lets the role postgres drop triggers and handle policies
+# (supabase/postgres, supautils.policy_grants and supautils.drop_trigger_grants, 2026).
+_OWNED_BY_HOST = {
+    "auth": """
+        audit_log_entries flow_state identities instances mfa_amr_claims mfa_challenges mfa_factors oauth_clients
+        one_time_tokens refresh_tokens saml_providers saml_relay_states sessions sso_domains sso_providers users
+    """,
+    "realtime": "messages subscription",
+    "storage": "buckets buckets_analytics objects prefixes s3_multipart_uploads s3_multipart_uploads_parts",
+}
+
+# supautils.privileged_role_allowed_configs, 2026.
+_SETTINGS = """
+    auto_explain.* log_lock_waits log_min_duration_statement log_min_messages log_parameter_max_length
+    log_replication_commands log_statement log_temp_files pg_net.* pg_stat_statements.* pgaudit.* pgrst.* plan_filter.*
+    safeupdate.enabled session_replication_role track_io_timing wal_compression
+"""
+
+# Extensions that live in one schema whatever CREATE EXTENSION says.
+_FIXED_SCHEMAS = {"pg_cron": "pg_catalog", "pg_graphql": "graphql", "pgmq": "pgmq", "supabase_vault": "vault"}
+
+_FILES = (
+    "10_roles.sql",
+    "20_schemas.sql",
+    "30_auth.sql",
+    "40_storage.sql",
+    "50_realtime.sql",
+    "60_graphql.sql",
+    "70_supabase_functions.sql",
+    "80_supabase_migrations.sql",
+)
+
+
+@cache
+def _stand_ins() -> Mapping[str, StandIn]:
+    folder = files(__package__).joinpath("supabase", "extensions")
+    names = sorted(entry.name.removesuffix(".sql") for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return {
+        name: StandIn(name, _read("supabase", "extensions", f"{name}.sql").text, _FIXED_SCHEMAS.get(name))
+        for name in names
+    }
+
+
+@cache
+def _supabase() -> Platform:
+    return Platform(
+        name="supabase",
+        superuser="supabase_admin",
+        migration_role="postgres",
+        migration_path=("$user", "public", "extensions"),
+        files=tuple(_read("supabase", name) for name in _FILES),
+        modes={mode: (_read("supabase", f"90_{mode}.sql"),) for mode in ("exposed", "revoked")},
+        managed_schemas=frozenset(
+            "auth cron extensions graphql graphql_public net pgmq realtime storage supabase_functions supabase_migrations"
+            " vault".split()
+        ),
+        identity_source=Target(QName("auth", "users"), ("id",)),
+        sign_up_role="supabase_auth_admin",
+        sign_up_path=("auth",),
+        api_roles=("anon", "authenticated", "service_role"),
+        api_path=("public", "extensions"),
+        beyond=Beyond(
+            owned_by_host=frozenset(
+                QName(schema, table) for schema, tables in _OWNED_BY_HOST.items() for table in tables.split()
+            ),
+            settings=tuple(_SETTINGS.split()),
+            privileged=True,
+        ),
+        stand_ins=_stand_ins(),
+    )
+
+
+def platform(name: str) -> Platform:
+    """The platform of that name: "supabase" or "plain". Raises UsageError for any other."""
+    if name == "supabase":
+        return _supabase()
+    if name == "plain":
+        return PLAIN
+    raise UsageError(f"There is no platform {name!r}; referee knows supabase and plain.")
+
+
+def __getattr__(name: str) -> Platform:
+    # SUPABASE is read from files, which a command that never asks for it should not pay for.
+    if name == "SUPABASE":
+        return _supabase()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
