@@ -30,7 +30,8 @@ class Mirror:
     """A table whose key is the source's key, row for row.
 
     ``identity_key`` is its own foreign key to the source (or, for a chained mirror, to another mirror); None where it has
-    none. ``synced_by`` are the triggers that insert the source's id into its key.
+    none. ``synced_by`` are the triggers that insert the source's id into its key. ``complete`` is whether one of them
+    inserts a row for every new row of the source that commits: enabled, without a condition, swallowing no error.
     """
 
     table: QName
@@ -39,6 +40,7 @@ class Mirror:
     evidence: tuple[Evidence, ...]
     identity_key: ForeignKey | None = None
     synced_by: tuple[Ref, ...] = ()
+    complete: bool = False
 
     @property
     def target(self) -> Target:
