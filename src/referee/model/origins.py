@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from referee.model.names import Ref
-from referee.model.source import Source, Span
+from referee.model.source import Location, Source, Span
 
 GapKind = Literal[
     "syntax",  # a statement that does not parse; it was skipped
@@ -84,3 +84,13 @@ class Origins:
             if body is not None:
                 return body.locate(*place.within)
         return self.anchors.get(place.ref)
+
+    def location(self, place: Place) -> Location | None:
+        """The place as lines and columns; None where it was not written in any file that was read."""
+        span = self.find(place)
+        return None if span is None else self.locate(span)
+
+    def locate(self, span: Span) -> Location | None:
+        """A span as lines and columns; None where its file was not read."""
+        source = self.sources.get(span.path)
+        return None if source is None else Location.of(span, source)
