@@ -1,0 +1,1 @@
+"""Reading: files, their replay, live catalogs."""

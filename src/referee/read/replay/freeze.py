@@ -1,0 +1,54 @@
+"""From the mutable state to the one Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from referee.model.schema import Namespace, Schema, Table
+from referee.read.replay.state import State, TableState
+
+_Named = TypeVar("_Named")
+
+
+def freeze(state: State) -> Schema:
+    """The facts of a state, in the order that model.schema promises."""
+    return Schema(
+        {name: _table(table) for name, table in state.tables.items()},
+        dict(state.views),
+        dict(state.functions),
+        dict(state.enums),
+        dict(state.domains),
+        dict(state.composites),
+        {name: Namespace(name, space.owner, space.grants, space.managed) for name, space in state.namespaces.items()},
+        dict(state.extensions),
+        dict(state.roles),
+    )
+
+
+def _sorted(items: Mapping[str, _Named]) -> tuple[_Named, ...]:
+    if len(items) < 2:
+        return tuple(items.values())
+    return tuple([items[name] for name in sorted(items)])
+
+
+def _table(table: TableState) -> Table:
+    kind: Any = table.kind
+    return Table(
+        table.name,
+        tuple(table.columns.values()),
+        _sorted(table.keys),
+        _sorted(table.checks),
+        _sorted(table.exclusions),
+        _sorted(table.foreign_keys),
+        _sorted(table.indexes),
+        _sorted(table.triggers),
+        _sorted(table.policies),
+        table.row_security,
+        table.force_row_security,
+        table.owner,
+        table.grants,
+        kind,
+        table.partition_of,
+        table.inherits,
+    )
