@@ -1,6 +1,6 @@
 """What a host adds to a bare Postgres: roles, schemas, tables, privileges, and what it allows beyond plain Postgres.
 
-The facts are kept as SQL of our own. A server runs it and the static replay reads it, so both start from the same state.
+The facts are kept as SQL of our own. A server runs it and the static replay reads it: both start from the same state.
 """
 
 from __future__ import annotations
@@ -8,43 +8,50 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
+from itertools import takewhile
+from pathlib import Path
 
 from referee.errors import UsageError
 from referee.model.names import QName, Target
 from referee.model.source import Source
 
 
+_FOLDER = Path(__file__).parent
+
+
+def _read(path: str) -> Source:
+    return Source(f"platforms/{path}", (_FOLDER / path).read_text(encoding="utf-8"))
+
+
 @dataclass(frozen=True, slots=True)
 class StandIn:
     """Our imitation of an extension that a server may lack.
 
-    ``schema`` is where the extension always lives; None where CREATE EXTENSION chooses. The text begins with a comment that
-    says what is imitated and what is not; it makes its objects in the first schema of the search_path, or names theirs.
+    ``schema`` is where the extension always lives; None where CREATE EXTENSION chooses. Its text begins with a comment
+    that says what is imitated and what is not; it makes objects in the first schema of the search_path, or names theirs.
     """
 
     name: str
-    text: str
     schema: str | None = None
+
+    @property
+    def source(self) -> Source:
+        return _read(f"supabase/extensions/{self.name}.sql")
 
     @property
     def limits(self) -> str:
         """The comment at the head of the text, as one paragraph."""
-        lines = []
-        for line in self.text.splitlines():
-            if not line.startswith("--"):
-                break
-            lines.append(line.removeprefix("--").strip())
-        return " ".join(lines)
+        head = takewhile(lambda line: line.startswith("--"), self.source.text.splitlines())
+        return " ".join(line.removeprefix("--").strip() for line in head)
 
 
 @dataclass(frozen=True, slots=True)
 class Beyond:
     """Statements that the host runs although plain Postgres would refuse them to the migration role.
 
-    ``owned_by_host`` are the tables on which the role may drop triggers and create, alter and drop policies without owning
-    them. ``settings`` are server settings that it may change, as names or prefixes that end in ``*``. CREATE EXTENSION, event
-    triggers and publications run as the superuser where ``privileged`` is set.
+    ``owned_by_host`` are the tables on which the role may drop triggers and create, alter and drop policies without
+    owning them. ``settings`` are server settings that it may change, as names or prefixes that end in ``*``. CREATE
+    EXTENSION, event triggers and publications run as the superuser where ``privileged`` is set.
     """
 
     owned_by_host: frozenset[QName] = frozenset()
@@ -56,9 +63,9 @@ class Beyond:
 class Platform:
     """A host of Postgres databases.
 
-    ``files`` is the SQL that builds it, in order and without any mode's; ``modes`` holds one last file for each mode, the
-    default mode first. ``superuser`` runs them and ``migration_role`` owns the database. ``sign_up_role`` writes new rows of
-    the identity source, under ``sign_up_path``. ``api_roles`` are those in whose name requests run, under ``api_path``.
+    ``files`` is the SQL that builds it, in order and without any mode's; ``modes`` holds the last files of each mode, the
+    default mode first. ``superuser`` runs them and ``migration_role`` owns the database. ``sign_up_role`` writes new rows
+    of the identity source, under ``sign_up_path``. Requests run in the name of ``api_roles``, under ``api_path``.
     """
 
     name: str
@@ -81,7 +88,7 @@ class Platform:
         return next(iter(self.modes))
 
     def scripts(self, mode: str | None = None) -> tuple[Source, ...]:
-        """All files of one mode, in the order they run. Raises UsageError for a mode that the platform does not have."""
+        """All files of one mode, in the order they run. Raises UsageError for a mode that the platform lacks."""
         mode = self.default_mode if mode is None else mode
         if mode not in self.modes:
             raise UsageError(f"{self.name} has no mode {mode!r}; it has {', '.join(map(repr, self.modes))}.")
@@ -94,12 +101,6 @@ PLAIN = Platform(
     migration_role="postgres",
     migration_path=("$user", "public"),
 )
-
-
-def _read(*parts: str) -> Source:
-    name = "/".join(parts)
-    resource = files(__package__).joinpath(*parts)
-    return Source(f"platforms/{name}", resource.read_text(encoding="utf-8"))
 
 
 # Tables of the host on which supautils lets the role postgres drop triggers and handle policies
@@ -120,8 +121,26 @@ _SETTINGS = """
     safeupdate.enabled session_replication_role track_io_timing wal_compression
 """
 
-# Extensions that live in one schema whatever CREATE EXTENSION says.
-_FIXED_SCHEMAS = {"pg_cron": "pg_catalog", "pg_graphql": "graphql", "pgmq": "pgmq", "supabase_vault": "vault"}
+# Extensions that a plain Postgres lacks, each with the one schema that it lives in, if it does not leave the choice.
+# Those that no SQL can imitate are missing: postgis, timescaledb, wrappers, pgroonga, plv8, hypopg, pgtap.
+_STAND_INS = {
+    "http": None,
+    "index_advisor": None,
+    "moddatetime": None,
+    "pg_cron": "pg_catalog",
+    "pg_graphql": "graphql",
+    "pg_jsonschema": None,
+    "pg_net": None,
+    "pgcrypto": None,
+    "pgjwt": None,
+    "pgmq": "pgmq",
+    "supabase_vault": "vault",
+    "uuid-ossp": None,
+}
+
+_MANAGED = """
+    auth cron extensions graphql graphql_public net pgmq realtime storage supabase_functions supabase_migrations vault
+"""
 
 _FILES = (
     "10_roles.sql",
@@ -136,28 +155,15 @@ _FILES = (
 
 
 @cache
-def _stand_ins() -> Mapping[str, StandIn]:
-    folder = files(__package__).joinpath("supabase", "extensions")
-    names = sorted(entry.name.removesuffix(".sql") for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return {
-        name: StandIn(name, _read("supabase", "extensions", f"{name}.sql").text, _FIXED_SCHEMAS.get(name))
-        for name in names
-    }
-
-
-@cache
 def _supabase() -> Platform:
     return Platform(
         name="supabase",
         superuser="supabase_admin",
         migration_role="postgres",
         migration_path=("$user", "public", "extensions"),
-        files=tuple(_read("supabase", name) for name in _FILES),
-        modes={mode: (_read("supabase", f"90_{mode}.sql"),) for mode in ("exposed", "revoked")},
-        managed_schemas=frozenset(
-            "auth cron extensions graphql graphql_public net pgmq realtime storage supabase_functions supabase_migrations"
-            " vault".split()
-        ),
+        files=tuple(_read(f"supabase/{name}") for name in _FILES),
+        modes={mode: (_read(f"supabase/90_{mode}.sql"),) for mode in ("exposed", "revoked")},
+        managed_schemas=frozenset(_MANAGED.split()),
         identity_source=Target(QName("auth", "users"), ("id",)),
         sign_up_role="supabase_auth_admin",
         sign_up_path=("auth",),
@@ -170,7 +176,7 @@ def _supabase() -> Platform:
             settings=tuple(_SETTINGS.split()),
             privileged=True,
         ),
-        stand_ins=_stand_ins(),
+        stand_ins={name: StandIn(name, schema) for name, schema in _STAND_INS.items()},
     )
 
 

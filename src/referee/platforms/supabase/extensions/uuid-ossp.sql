@@ -36,13 +36,14 @@ set search_path to pg_catalog as $$
 declare
   hash bytea := decode(md5(uuid_send(namespace) || convert_to(name, 'UTF8')), 'hex');
 begin
-  hash := set_byte(hash, 6, get_byte(hash, 6) & 15 | 48);
-  hash := set_byte(hash, 8, get_byte(hash, 8) & 63 | 128);
+  hash := set_byte(hash, 6, (get_byte(hash, 6) & 15) | 48);
+  hash := set_byte(hash, 8, (get_byte(hash, 8) & 63) | 128);
   return encode(hash, 'hex')::uuid;
 end
 $$;
 
--- SHA-1 as in FIPS 180-4, because a plain Postgres has none. Words are kept in bigint and cut to 32 bits.
+-- SHA-1 as in FIPS 180-4, because a plain Postgres has none. Words are kept in bigint and cut to 32 bits. All of << >> & | #
+-- have one precedence in Postgres, hence the parentheses.
 create function uuid_generate_v5(namespace uuid, name text) returns uuid language plpgsql immutable strict parallel safe
 set search_path to pg_catalog as $$
 declare
@@ -52,6 +53,7 @@ declare
   h bigint[] := array[1732584193, 4023233417, 2562383102, 271733878, 3285377520];
   w bigint[];
   a bigint; b bigint; c bigint; d bigint; e bigint; f bigint; k bigint; t bigint;
+  at integer;
   hash bytea;
 begin
   message := message || '\x80'::bytea;
@@ -59,33 +61,34 @@ begin
   for chunk in 0 .. length(message) / 64 - 1 loop
     w := '{}';
     for i in 0 .. 15 loop
-      w[i] := get_byte(message, chunk * 64 + i * 4)::bigint << 24 | get_byte(message, chunk * 64 + i * 4 + 1) << 16
-        | get_byte(message, chunk * 64 + i * 4 + 2) << 8 | get_byte(message, chunk * 64 + i * 4 + 3);
+      at := chunk * 64 + i * 4;
+      w[i] := (get_byte(message, at)::bigint << 24) | (get_byte(message, at + 1) << 16)
+        | (get_byte(message, at + 2) << 8) | get_byte(message, at + 3);
     end loop;
     for i in 16 .. 79 loop
       t := w[i - 3] # w[i - 8] # w[i - 14] # w[i - 16];
-      w[i] := (t << 1 | t >> 31) & mask;
+      w[i] := ((t << 1) | (t >> 31)) & mask;
     end loop;
     a := h[1]; b := h[2]; c := h[3]; d := h[4]; e := h[5];
     for i in 0 .. 79 loop
       if i < 20 then
-        f := b & c | ~b & mask & d; k := 1518500249;
+        f := (b & c) | ((b # mask) & d); k := 1518500249;
       elsif i < 40 then
         f := b # c # d; k := 1859775393;
       elsif i < 60 then
-        f := b & c | b & d | c & d; k := 2400959708;
+        f := (b & c) | (b & d) | (c & d); k := 2400959708;
       else
         f := b # c # d; k := 3395469782;
       end if;
-      t := ((a << 5 | a >> 27) & mask) + f + e + k + w[i];
-      e := d; d := c; c := (b << 30 | b >> 2) & mask; b := a; a := t & mask;
+      t := (((a << 5) | (a >> 27)) & mask) + f + e + k + w[i];
+      e := d; d := c; c := ((b << 30) | (b >> 2)) & mask; b := a; a := t & mask;
     end loop;
     h := array[(h[1] + a) & mask, (h[2] + b) & mask, (h[3] + c) & mask, (h[4] + d) & mask, (h[5] + e) & mask];
   end loop;
-  hash := int4send((h[1] - (h[1] >> 31 << 32))::integer) || int4send((h[2] - (h[2] >> 31 << 32))::integer)
-    || int4send((h[3] - (h[3] >> 31 << 32))::integer) || int4send((h[4] - (h[4] >> 31 << 32))::integer);
-  hash := set_byte(hash, 6, get_byte(hash, 6) & 15 | 80);
-  hash := set_byte(hash, 8, get_byte(hash, 8) & 63 | 128);
+  hash := int4send((h[1] - ((h[1] >> 31) << 32))::integer) || int4send((h[2] - ((h[2] >> 31) << 32))::integer)
+    || int4send((h[3] - ((h[3] >> 31) << 32))::integer) || int4send((h[4] - ((h[4] >> 31) << 32))::integer);
+  hash := set_byte(hash, 6, (get_byte(hash, 6) & 15) | 80);
+  hash := set_byte(hash, 8, (get_byte(hash, 8) & 63) | 128);
   return encode(hash, 'hex')::uuid;
 end
 $$;
