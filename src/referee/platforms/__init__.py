@@ -15,7 +15,6 @@ from referee.errors import UsageError
 from referee.model.names import QName, Target
 from referee.model.source import Source
 
-
 _FOLDER = Path(__file__).parent
 
 
@@ -28,7 +27,7 @@ class StandIn:
     """Our imitation of an extension that a server may lack.
 
     ``schema`` is where the extension always lives; None where CREATE EXTENSION chooses. Its text begins with a comment
-    that says what is imitated and what is not; it makes objects in the first schema of the search_path, or names theirs.
+    that says what is imitated and what is not. Objects without a schema in their name go to the first of the search_path.
     """
 
     name: str
@@ -63,9 +62,9 @@ class Beyond:
 class Platform:
     """A host of Postgres databases.
 
-    ``files`` is the SQL that builds it, in order and without any mode's; ``modes`` holds the last files of each mode, the
-    default mode first. ``superuser`` runs them and ``migration_role`` owns the database. ``sign_up_role`` writes new rows
-    of the identity source, under ``sign_up_path``. Requests run in the name of ``api_roles``, under ``api_path``.
+    ``files`` is the SQL that builds it, in order; ``modes`` holds the last files of each mode, the default mode first.
+    ``superuser`` runs them and ``migration_role`` owns the database. ``sign_up_role`` writes new rows of the identity
+    source, under ``sign_up_path``. Requests run in the name of ``api_roles``, under ``api_path``.
     """
 
     name: str
