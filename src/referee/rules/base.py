@@ -68,3 +68,8 @@ class Rule(ABC):
             headings = _HEADING.findall(page, 0, block.start())
             marked = (number for number, line in enumerate(block[1].split("\n"), 1) if _MARK.search(line))
             yield Example(headings[-1] if headings else "", block[1], frozenset(marked))
+
+
+def plural(number: int, noun: str) -> str:
+    """A count with its noun: "1 key", "7 keys"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
