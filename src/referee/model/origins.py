@@ -68,14 +68,16 @@ class Origins:
     """Maps each object to the text that made it.
 
     ``anchors`` is what a finding about the object points at: for a foreign key its ``REFERENCES ...`` clause, for a column
-    its definition, for everything else its name or statement. ``statements`` are the statements that created and altered
-    the object, oldest first. A live database has no origins.
+    its definition, for everything else its name or statement. ``definitions`` holds the whole text of a foreign key, from its
+    first word to the end of its anchor. ``statements`` are the statements that created and altered the object, oldest
+    first. A live database has no origins.
     """
 
     sources: Mapping[str, Source] = field(default_factory=dict)
     anchors: Mapping[Ref, Span] = field(default_factory=dict)
     statements: Mapping[Ref, Sequence[Span]] = field(default_factory=dict)
     bodies: Mapping[Ref, BodyOrigin] = field(default_factory=dict)
+    definitions: Mapping[Ref, Span] = field(default_factory=dict)
 
     def find(self, place: Place) -> Span | None:
         """The span of a place; None where it was not written in any file that was read."""

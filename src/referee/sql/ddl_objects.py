@@ -195,33 +195,40 @@ def create_trigger(context: Context, tree: Tree) -> CreateTrigger:
 
 
 def create_policy(context: Context, tree: Tree) -> CreatePolicy:
+    using, check = _policy_clauses(context, tree)
     return CreatePolicy(
         tree["policy_name"],
         context.written(tree["table"]),
         tree.get("cmd_name", "all"),
         tree.get("permissive", False),
         tuple([role_name(role) for role in tree["roles"]]) if "roles" in tree else None,
-        _policy_clause(context, tree, "qual", "using"),
-        _policy_clause(context, tree, "with_check", "check"),
+        using,
+        check,
     )
 
 
 def alter_policy(context: Context, tree: Tree) -> CreatePolicy:
+    using, check = _policy_clauses(context, tree)
     return CreatePolicy(
         tree["policy_name"],
         context.written(tree["table"]),
         roles=tuple([role_name(role) for role in tree["roles"]]) if "roles" in tree else None,
-        using=_policy_clause(context, tree, "qual", "using"),
-        check=_policy_clause(context, tree, "with_check", "check"),
+        using=using,
+        check=check,
         alter=True,
     )
 
 
-def _policy_clause(context: Context, tree: Tree, key: str, word: str) -> str | None:
-    if key not in tree:
-        return None
-    start, end = tokens.inside_parentheses(context.text, max(tokens.after_word(context.text, 0, word), 0))
-    return context.text[start:end]
+def _policy_clauses(context: Context, tree: Tree) -> tuple[str | None, str | None]:
+    """The texts of USING and WITH CHECK, which stand in this order."""
+    using, check, at = None, None, 0
+    if "qual" in tree:
+        start, at = tokens.inside_parentheses(context.text, max(tokens.after_word(context.text, 0, "using"), 0))
+        using = context.text[start:at]
+    if "with_check" in tree:
+        start, end = tokens.inside_parentheses(context.text, max(tokens.after_word(context.text, at + 1, "check"), 0))
+        check = context.text[start:end]
+    return using, check
 
 
 # Rights and roles

@@ -192,6 +192,7 @@ def _foreign_key(context: Context, node: Tree, start: int, own: tuple[str, ...])
         node.get("initdeferred", False),
         node.get("skip_validation", False),
         node.get("is_enforced", False),
+        begin=context.base + start,
     )
 
 

@@ -33,7 +33,7 @@ class TypeWritten(NamedTuple):
 
 
 class Constraint(Record, frozen=True):
-    """A constraint of a table or column. ``start`` to ``end`` is what a finding about it points at."""
+    """A constraint of a table or column. ``start`` to ``end`` is what a finding about it points at; it begins at ``begin``."""
 
     kind: Literal["primary", "unique", "check", "foreign", "exclude", "not null"]
     start: int
@@ -53,6 +53,7 @@ class Constraint(Record, frozen=True):
     index: str | None = None
     expression: str = ""
     nulls_not_distinct: bool = False
+    begin: int = -1
 
 
 class ColumnSpec(Record, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 _TOKEN = re.compile(
     r"""
@@ -21,6 +22,22 @@ _GAP = r"(?:\s++|--[^\n]*+|/\*(?:[^*]++|\*(?!/))*+\*/)*+"
 _RELATION = re.compile(rf"{_NAME}(?:{_GAP}\.{_GAP}{_NAME})*(?:{_GAP}\({_GAP}(?:{_NAME}{_GAP},{_GAP})*{_NAME}{_GAP}\))?")
 _QUALIFIED = re.compile(rf"{_NAME}(?:{_GAP}\.{_GAP}{_NAME})*")
 _REFERENCES = re.compile(r"\breferences\b", re.IGNORECASE)
+_PARENTHESIS = re.compile(
+    r"""
+    [^()'"$/\-]*+
+    (?: ([()]) | (?<![\w$])[eE]'(?:[^'\\]++|\\.|'')*+' | '(?:[^']++|'')*+' | "(?:[^"]++|"")*+"
+      | --[^\n]*+ | /\*(?:[^*]++|\*(?!/))*+\*/ | \$(?P<tag>(?:[^\W\d]\w*)?)\$(?s:.)*?\$(?P=tag)\$ | . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_HIDING = re.compile(r"['\"$()]|--|/\*")
+_SIMPLE_DEFAULT = re.compile(
+    r"""
+    \s*+ (?: [\w.]++ (?:\(\))? | '[^']*+' ) (?: ::\w++ (?:\[\])? )?
+    (?= \s*+ (?: [,)] | \Z | (?: not | null | constraint | primary | unique | references | check )\b ) )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 _ESCAPED = re.compile(r"'(?:[^'\\]++|\\.|'')*+'", re.DOTALL)
 
 # Keywords that can follow a DEFAULT expression inside a column definition (gram.y, ColConstraint; PostgreSQL 18). A b_expr
@@ -46,28 +63,34 @@ def tokens(text: str, start: int, end: int | None = None) -> Iterator[tuple[str,
 
 def close(text: str, opening: int) -> int:
     """The offset just behind the parenthesis that closes the one at ``opening``; the end of the text if none does."""
-    depth = 0
-    for kind, start, end in tokens(text, opening):
-        if kind == "other":
-            if text[start] == "(":
-                depth += 1
-            elif text[start] == ")":
-                depth -= 1
-                if depth == 0:
-                    return end
+    depth, at = 0, opening
+    while found := _PARENTHESIS.match(text, at):
+        at = found.end()
+        sign = found.group(1)
+        if sign == "(":
+            depth += 1
+        elif sign == ")":
+            depth -= 1
+            if depth == 0:
+                return at
     return len(text)
 
 
 def inside_parentheses(text: str, start: int) -> tuple[int, int]:
     """The range between the next opening parenthesis from ``start`` and the one that closes it, blanks trimmed."""
-    for kind, at, end in tokens(text, start):
-        if kind == "other" and text[at] == "(":
-            return trim(text, end, close(text, at) - 1)
+    at = start
+    while found := _PARENTHESIS.match(text, at):
+        at = found.end()
+        if found.group(1) == "(":
+            return trim(text, at, close(text, at - 1) - 1)
     return (start, start)
 
 
 def after_word(text: str, start: int, word: str, end: int | None = None) -> int:
     """The offset behind the next bare ``word`` (lower case) outside parentheses; -1 where there is none."""
+    first = _find_word(word, text, start, end)
+    if first == -1 or _find_word(word, text, first, end) == -1 and _is_plain(text, start, first):
+        return first
     depth = 0
     for kind, at, behind in tokens(text, start, end):
         if kind == "other":
@@ -77,8 +100,25 @@ def after_word(text: str, start: int, word: str, end: int | None = None) -> int:
     return -1
 
 
+@cache
+def _word_pattern(word: str) -> re.Pattern[str]:
+    return re.compile(rf"\b{word}\b", re.IGNORECASE)
+
+
+def _find_word(word: str, text: str, start: int, end: int | None) -> int:
+    found = _word_pattern(word).search(text, start, len(text) if end is None else end)
+    return -1 if found is None else found.end()
+
+
+def _is_plain(text: str, start: int, end: int) -> bool:
+    """Whether a range holds nothing in which a word could hide: no quote, comment or parenthesis."""
+    return _HIDING.search(text, start, end) is None
+
+
 def default_end(text: str, start: int) -> int:
     """The end of the expression that starts behind DEFAULT in a column definition."""
+    if simple := _SIMPLE_DEFAULT.match(text, start):
+        return simple.end()
     depth, cases, end = 0, 0, start
     for kind, at, behind in tokens(text, start):
         if kind == "other":

@@ -44,7 +44,13 @@ def replay(sources: Sequence[Source], platform: Platform, read: ScriptReader | N
         count += script.count
         session.begin_file(source.path)
         run(session, script.statements)
-    origins = Origins({source.path: source for source in sources}, session.anchors, session.statements, session.bodies)
+    origins = Origins(
+        {source.path: source for source in sources},
+        session.anchors,
+        session.statements,
+        session.bodies,
+        session.definitions,
+    )
     return Replayed(freeze(session.state), origins, tuple(session.gaps), count)
 
 
@@ -62,7 +68,7 @@ def _start(platform: Platform, read: ScriptReader) -> Session:
     for name in platform.managed_schemas:
         if name in session.state.namespaces:
             session.state.namespaces[name].managed = True
-    for places in (session.anchors, session.statements, session.bodies):
+    for places in (session.anchors, session.statements, session.bodies, session.definitions):
         places.clear()
     session.gaps.clear()
     session.login(platform.migration_role, platform.migration_path)

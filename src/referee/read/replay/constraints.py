@@ -157,6 +157,7 @@ def add_foreign_key(session: Session, table: TableState, spec: Constraint) -> No
     session.state.count_constraint(table.name.schema, name, 1)
     session.state.add_reference(key)
     session.made(ref, session.at(spec.start, spec.end))
+    session.definitions[ref] = session.at(spec.begin, spec.end)
 
 
 def _target(session: Session, spec: Constraint, written: Written, ref: Ref) -> Target:

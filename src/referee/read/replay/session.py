@@ -40,6 +40,7 @@ class Session:
         self.anchors: dict[Ref, Span] = {}
         self.statements: dict[Ref, list[Span]] = {}
         self.bodies: dict[Ref, BodyOrigin] = {}
+        self.definitions: dict[Ref, Span] = {}
         self.gaps: list[Gap] = []
         self.temporary: set[str] = set()
         self._types: dict[tuple[TypeWritten, tuple[str, ...]], str] = {}

@@ -506,7 +506,7 @@ def _follow(session: Session, old: QName, new: QName, keys: Iterable[ForeignKey]
 
 
 def _move_origins(session: Session, old: QName, new: QName) -> None:
-    for places in (session.anchors, session.statements):
+    for places in (session.anchors, session.statements, session.definitions):
         moved = [ref for ref in places if ref.schema == old.schema and ref.name == old.name and ref.kind != "function"]
         for ref in moved:
             places[ref._replace(schema=new.schema, name=new.name)] = places.pop(ref)  # type: ignore[index,assignment]
