@@ -1,0 +1,1 @@
+"""Servers and sessions: the only part of referee that talks to Postgres."""

@@ -1,0 +1,312 @@
+"""One connection to a Postgres server: guarded, limited in time, and silent about passwords."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from referee.errors import ServerError, StatementError, UsageError
+from referee.postgres.advice import advise
+
+Row = tuple[Any, ...]
+
+#: The oldest server whose catalogs referee reads.
+OLDEST = 13
+
+# The server is shut down, crashes, or drops this session.
+_GOING_DOWN = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
+_DRIVER = re.compile(r"^(postgres(?:ql)?)\+\w+://")
+_URL_PASSWORD = re.compile(r"(?<=:)[^:/@\s]*(?=@)")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the server said: an error, or a notice. ``position`` is where in the statement, in characters from 0."""
+
+    severity: str
+    sqlstate: str
+    message: str
+    detail: str | None = None
+    hint: str | None = None
+    context: str | None = None
+    position: int | None = None
+    schema: str | None = None
+    table: str | None = None
+    column: str | None = None
+    constraint: str | None = None
+
+    @classmethod
+    def of(cls, said: psycopg.errors.Diagnostic) -> Report:
+        return cls(
+            severity=said.severity_nonlocalized or said.severity or "ERROR",
+            sqlstate=said.sqlstate or "XX000",
+            message=said.message_primary or "",
+            detail=said.message_detail,
+            hint=said.message_hint,
+            context=said.context,
+            position=int(said.statement_position) - 1 if said.statement_position else None,
+            schema=said.schema_name,
+            table=said.table_name,
+            column=said.column_name,
+            constraint=said.constraint_name,
+        )
+
+
+class FailedStatementError(StatementError):
+    """One statement failed; ``report`` is what the server said about it."""
+
+    def __init__(self, report: Report) -> None:
+        detail = f" {report.detail}" if report.detail else ""
+        super().__init__(f"{report.message}{'' if report.message.endswith('.') else '.'}{detail}", report.sqlstate)
+        self.report = report
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Time limits of a session, in seconds; None for none."""
+
+    connect: float = 10
+    statement: float | None = 60
+    lock: float | None = 5
+
+
+class Session:
+    """A connection. Each call is one round trip, except where it says otherwise.
+
+    Raises FailedStatementError where the server refuses a statement, and ServerError where the connection breaks.
+    ``notices`` collects what the server says besides, oldest first.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Row], place: str) -> None:
+        self._connection = connection
+        self.place = place
+        self.notices: list[Report] = []
+        connection.add_notice_handler(lambda said: self.notices.append(Report.of(said)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @property
+    def version(self) -> int:
+        """The server's version as a number: 180006 is 18.6."""
+        return self._connection.info.server_version
+
+    @property
+    def major(self) -> int:
+        return self.version // 10000
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, be it sound or failed."""
+        status = self._connection.info.transaction_status
+        return status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
+
+    @property
+    def transaction_failed(self) -> bool:
+        return self._connection.info.transaction_status == pq.TransactionStatus.INERROR
+
+    def parameter(self, name: str) -> str | None:
+        """A setting that the server reports on its own, such as ``TimeZone``."""
+        return self._connection.info.parameter_status(name)
+
+    def run(self, text: str) -> None:
+        """Runs a statement, or several with semicolons between them. Rows are dropped."""
+        with self._guarded():
+            self._connection.execute(text.encode("utf-8"))
+
+    def rows(self, query: str, parameters: Sequence[object] | Mapping[str, object] | None = None) -> list[Row]:
+        """All rows of one query. A percent sign is only special where there are parameters."""
+        with self._guarded():
+            cursor = self._connection.execute(query.encode("utf-8"), parameters)
+            return cursor.fetchall() if cursor.description is not None else []
+
+    def value(self, query: str, parameters: Sequence[object] | Mapping[str, object] | None = None) -> Any:
+        """The first column of the first row; None where there is no row."""
+        rows = self.rows(query, parameters)
+        return rows[0][0] if rows else None
+
+    def rows_of_each(self, queries: Sequence[str]) -> list[list[Row]]:
+        """The rows of several statements, sent together: one round trip for them all, in one transaction."""
+        with self._guarded(), self._connection.pipeline() as pipeline:
+            cursors = [self._connection.execute(query.encode("utf-8")) for query in queries]
+            pipeline.sync()
+            return [cursor.fetchall() if cursor.description is not None else [] for cursor in cursors]
+
+    def copy_in(self, statement: str, data: str | bytes) -> None:
+        """Runs COPY ... FROM stdin with these rows."""
+        with self._guarded(), self._connection.cursor() as cursor, cursor.copy(statement.encode("utf-8")) as copy:
+            copy.write(data)
+
+    @contextmanager
+    def read_only(self, limits: Limits | None = None, search_path: str = "") -> Iterator[None]:
+        """A transaction in which nothing can be written and one state of the data is seen; two round trips.
+
+        Its limits and its search_path end with it, so it is safe behind a pooler too.
+        """
+        limits = limits or Limits()
+        self.run(
+            "begin transaction isolation level repeatable read, read only;"
+            f"set local statement_timeout to {_milliseconds(limits.statement)};"
+            f"set local lock_timeout to {_milliseconds(limits.lock)};"
+            f"set local search_path to {_literal(search_path)}"
+        )
+        try:
+            yield
+        finally:
+            if not self._connection.closed:
+                self.run("rollback")
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            if error.sqlstate is not None and not self._connection.closed and error.sqlstate not in _GOING_DOWN:
+                raise FailedStatementError(Report.of(error.diag)) from None
+            raise ServerError(self._lost(error)) from None
+
+    def _lost(self, error: psycopg.Error) -> str:
+        said = " ".join(str(error).split()).rstrip(".")
+        return (
+            f"The connection to {self.place} was lost: {said}. "
+            "Look into the server's log for the reason; if it was a time limit or a restart, run the command again."
+        )
+
+
+def _milliseconds(seconds: float | None) -> int:
+    return 0 if seconds is None else max(1, round(seconds * 1000))
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def connect(url: str, *, read_only: bool = True, limits: Limits | None = None, **settings: str) -> Session:
+    """A session with the server that a URL, a ``key=value`` string or ``service=name`` points to.
+
+    What it leaves open comes from the environment as libpq reads it (PGPASSWORD, PGSERVICE, ~/.pgpass, PGSSLMODE, ...).
+    ``settings`` are further connection parameters. With ``read_only`` the server refuses every write. Raises UsageError
+    where the URL makes no sense, and ServerError where no connection comes about or the server is too old.
+    """
+    limits = limits or Limits()
+    parameters = {
+        "application_name": "referee",
+        "connect_timeout": str(max(2, round(limits.connect))),
+        **parse(url),
+        **settings,
+    }
+    place = describe(url)
+    session = Session(_connect_guarded(parameters, _guards(read_only, limits), place), place)
+    if session.major < OLDEST:
+        session.close()
+        raise ServerError(
+            f"{place} runs PostgreSQL {session.major}, and referee needs {OLDEST} or newer. "
+            "Upgrade the server, or restore its dump into a newer one and point referee there."
+        )
+    return session
+
+
+def _guards(read_only: bool, limits: Limits) -> dict[str, str]:
+    guards = {"default_transaction_read_only": "on"} if read_only else {}
+    if limits.statement is not None:
+        guards["statement_timeout"] = str(_milliseconds(limits.statement))
+    if limits.lock is not None:
+        guards["lock_timeout"] = str(_milliseconds(limits.lock))
+    return guards
+
+
+def _connect_guarded(parameters: Mapping[str, str], guards: Mapping[str, str], place: str) -> psycopg.Connection[Row]:
+    """Connects with settings in force from the first moment on, which costs no round trip.
+
+    Poolers refuse or drop settings in the start-up message; a session behind one gets them by SET.
+    """
+    given = parameters.get("options") or os.environ.get("PGOPTIONS", "")
+    options = " ".join([given, *(f"-c {name}={value}" for name, value in guards.items())]).strip()
+    behind_pooler = "pooler" in parameters.get("host", "") or parameters.get("port") == "6543"
+    try:
+        if not behind_pooler:
+            try:
+                return _open({**parameters, "options": options} if options else parameters)
+            except psycopg.Error as error:
+                if "unsupported startup parameter" not in str(error):
+                    raise
+        connection = _open(parameters)
+        if guards:
+            connection.execute(";".join(f"set {name} to {value}" for name, value in guards.items()).encode())
+        return connection
+    except psycopg.Error as error:
+        said = without_password(str(error), parameters)
+        raise ServerError(advise(said, error.sqlstate, parameters, place)) from None
+
+
+def _open(parameters: Mapping[str, str]) -> psycopg.Connection[Row]:
+    # A pooler in transaction mode mixes up sessions, so nothing is prepared on the server.
+    return psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type]
+
+
+def parse(url: str) -> dict[str, str]:
+    """The connection parameters of a URL or a ``key=value`` string. Raises UsageError where it makes no sense."""
+    try:
+        parameters = {name: str(value) for name, value in conninfo_to_dict(_DRIVER.sub(r"\1://", url)).items()}
+    except psycopg.Error as error:
+        # The parser quotes what it could not read, and that may be the password.
+        reason = str(error).split(":")[0].split('"')[0].strip()
+        raise UsageError(
+            f"The connection string cannot be read ({reason}). It should look like "
+            "postgresql://user:password@host:5432/database; in the password, characters such as @ : / # ? must be "
+            "written as %40 %3A %2F %23 %3F."
+        ) from None
+    port = parameters.get("port", "")
+    if not re.fullmatch(r"[\d,]*", port):
+        raise UsageError(f"The connection string names the port {port!r}, which is no number.")
+    return parameters
+
+
+def describe(url: str) -> str:
+    """A connection string as it may be printed: user, host, port and database, never a password.
+
+    >>> describe("postgresql://me:secret@example.org/app?sslmode=require")
+    'me@example.org:5432/app'
+    """
+    try:
+        parameters = parse(url)
+    except UsageError:
+        return "the database"
+    if "service" in parameters:
+        return f"service {parameters['service']}"
+    host = parameters.get("host") or parameters.get("hostaddr") or "localhost"
+    place = host if host.startswith("/") else f"{host}:{parameters.get('port', '5432')}"
+    user = f"{parameters['user']}@" if parameters.get("user") else ""
+    database = f"/{parameters['dbname']}" if parameters.get("dbname") else ""
+    return f"{user}{place}{database}"
+
+
+def without_password(text: str, parameters: Mapping[str, str]) -> str:
+    """The text with every trace of the password taken out."""
+    password = parameters.get("password")
+    for trace in (password, quote(password, safe="")) if password else ():
+        text = re.sub(rf"(?<!\w){re.escape(trace)}(?!\w)", "***", text)
+    return _URL_PASSWORD.sub("***", text) if "://" in text else text
+
+
+def conninfo(parameters: Mapping[str, str]) -> str:
+    """A ``key=value`` string of these parameters."""
+    return make_conninfo(**parameters)
