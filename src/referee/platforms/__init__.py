@@ -27,7 +27,7 @@ class StandIn:
     """Our imitation of an extension that a server may lack.
 
     ``schema`` is where the extension always lives; None where CREATE EXTENSION chooses. Its text begins with a comment
-    that says what is imitated and what is not. Objects without a schema in their name go to the first of the search_path.
+    that says what is imitated and what is not. What it makes without naming a schema goes to the first of the path.
     """
 
     name: str
@@ -62,17 +62,19 @@ class Beyond:
 class Platform:
     """A host of Postgres databases.
 
-    ``files`` is the SQL that builds it, in order; ``modes`` holds the last files of each mode, the default mode first.
-    ``superuser`` runs them and ``migration_role`` owns the database. ``sign_up_role`` writes new rows of the identity
-    source, under ``sign_up_path``. Requests run in the name of ``api_roles``, under ``api_path``.
+    ``roles`` is the SQL that a whole server needs once, one statement a line; ``files`` is what each database needs, in
+    order; ``modes`` holds the last files of each mode, the default mode first. ``superuser`` runs them all, and
+    ``migration_role`` owns the database. ``sign_up_role`` writes new rows of the identity source, under
+    ``sign_up_path``. Requests run in the name of ``api_roles``, under ``api_path``.
     """
 
     name: str
     superuser: str
     migration_role: str
     migration_path: tuple[str, ...]
+    roles: tuple[Source, ...] = ()
     files: tuple[Source, ...] = ()
-    modes: Mapping[str, tuple[Source, ...]] = field(default_factory=lambda: {"": ()})
+    modes: Mapping[str, tuple[Source, ...]] = field(default_factory=lambda: {"plain": ()})
     managed_schemas: frozenset[str] = frozenset()
     identity_source: Target | None = None
     sign_up_role: str = "postgres"
@@ -91,7 +93,7 @@ class Platform:
         mode = self.default_mode if mode is None else mode
         if mode not in self.modes:
             raise UsageError(f"{self.name} has no mode {mode!r}; it has {', '.join(map(repr, self.modes))}.")
-        return (*self.files, *self.modes[mode])
+        return (*self.roles, *self.files, *self.modes[mode])
 
 
 PLAIN = Platform(
@@ -142,7 +144,6 @@ _MANAGED = """
 """
 
 _FILES = (
-    "10_roles.sql",
     "20_schemas.sql",
     "30_auth.sql",
     "40_storage.sql",
@@ -160,6 +161,7 @@ def _supabase() -> Platform:
         superuser="supabase_admin",
         migration_role="postgres",
         migration_path=("$user", "public", "extensions"),
+        roles=(_read("supabase/10_roles.sql"),),
         files=tuple(_read(f"supabase/{name}") for name in _FILES),
         modes={mode: (_read(f"supabase/90_{mode}.sql"),) for mode in ("exposed", "revoked")},
         managed_schemas=frozenset(_MANAGED.split()),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -150,6 +151,20 @@ class Session:
             pipeline.sync()
             return [cursor.fetchall() if cursor.description is not None else [] for cursor in cursors]
 
+    def fetch_all(self, text: str) -> list[list[Row]]:
+        """The rows of each query in a text of several statements; one message and one round trip, which every pooler takes.
+
+        Statements that return no rows, such as SET, add nothing to the list.
+        """
+        with self._guarded():
+            cursor = self._connection.execute(text.encode("utf-8"))
+            results = []
+            while True:
+                if cursor.description is not None:
+                    results.append(cursor.fetchall())
+                if not cursor.nextset():
+                    return results
+
     def copy_in(self, statement: str, data: str | bytes) -> None:
         """Runs COPY ... FROM stdin with these rows."""
         with self._guarded(), self._connection.cursor() as cursor, cursor.copy(statement.encode("utf-8")) as copy:
@@ -255,6 +270,35 @@ def _connect_guarded(parameters: Mapping[str, str], guards: Mapping[str, str], p
     except psycopg.Error as error:
         said = without_password(str(error), parameters)
         raise ServerError(advise(said, error.sqlstate, parameters, place)) from None
+
+
+def connect_local(
+    folder: Path, port: int, database: str, user: str, limits: Limits | None = None, **settings: str
+) -> Session:
+    """A session, free to write, with a throw-away server whose socket is in ``folder``; the environment is ignored."""
+    limits = limits or Limits(statement=None, lock=None)
+    guards = " ".join(f"-c {name}={value}" for name, value in _guards(False, limits).items())
+    parameters = {
+        "host": str(folder),
+        "port": str(port),
+        "dbname": database,
+        "user": user,
+        "application_name": "referee",
+        "connect_timeout": str(max(2, round(limits.connect))),
+        "client_encoding": "UTF8",
+        "sslmode": "disable",
+        "gssencmode": "disable",
+        "channel_binding": "disable",
+        "target_session_attrs": "any",
+        "passfile": str(folder / "no-passwords"),
+        **settings,
+    }
+    parameters["options"] = f"{guards} {settings.get('options', '')} -c timezone=UTC".strip()
+    place = f"the throw-away server, database {database}, user {user}"
+    try:
+        return Session(_open(parameters), place)
+    except psycopg.Error as error:
+        raise ServerError(advise(str(error), error.sqlstate, {}, place)) from None
 
 
 def _open(parameters: Mapping[str, str]) -> psycopg.Connection[Row]:

@@ -41,3 +41,8 @@ alter role supabase_auth_admin set log_statement to none;
 alter role supabase_storage_admin set search_path to storage;
 alter role supabase_storage_admin set log_statement to none;
 alter role supabase_realtime_admin set search_path to realtime;
+
+-- Settings that supautils lets postgres change although they are the superuser's.
+grant set on parameter log_lock_waits, log_min_duration_statement, log_min_messages, log_parameter_max_length to postgres;
+grant set on parameter log_replication_commands, log_statement, log_temp_files, session_replication_role to postgres;
+grant set on parameter track_io_timing, wal_compression to postgres;

@@ -1,0 +1,259 @@
+"""Data folders: made once for a host and a version of Postgres, kept in a cache, copied for each run."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from referee.errors import ServerError
+from referee.model.names import quote
+from referee.postgres.extensions import write_control_files
+from referee.postgres.host import Host, fingerprint, make_roles, make_schemas
+from referee.postgres.process import Process, environment
+from referee.postgres.programs import Account, Programs
+from referee.postgres.scratch import Scratch
+
+# Goes up when this module makes folders differently.
+_FORMAT = 1
+_UNUSED_AFTER = 30 * 24 * 3600
+
+#: Where, in a data folder, stand-ins lie as installable extensions.
+STAND_INS = "referee"
+
+_SETTINGS = """
+# A throw-away server: nothing is ever written for good, nobody else connects, nothing runs by itself.
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+autovacuum = off
+checkpoint_timeout = 1d
+max_wal_size = 8GB
+wal_level = logical
+max_connections = 60
+shared_buffers = 64MB
+max_locks_per_transaction = 512
+max_logical_replication_workers = 0
+dynamic_shared_memory_type = mmap
+huge_pages = off
+jit = off
+listen_addresses = ''
+unix_socket_permissions = 0700
+logging_collector = off
+log_min_messages = log
+log_checkpoints = off
+timezone = UTC
+log_timezone = UTC
+default_text_search_config = 'pg_catalog.english'
+"""
+
+_HBA = """
+local all all trust
+local replication all trust
+host all all 127.0.0.1/32 scram-sha-256
+"""
+
+
+def template_name(mode: str) -> str:
+    """The database that clones of a mode are made from."""
+    return f"referee_{mode}"
+
+
+def prepare(scratch: Scratch, programs: Programs, host: Host, account: Account, use_cache: bool = True) -> Path:
+    """A data folder inside ``scratch`` in which the host's databases stand ready: copied from the cache, else made."""
+    data = scratch.path / "data"
+    key = _key(programs, host, account)
+    cache = _cache(account) if use_cache else None
+    if cache is None:
+        _build(scratch, data, programs, host, account)
+        return data
+    kept = cache / key
+    if not kept.is_dir():
+        with _locked(cache / f"{key}.lock"):
+            if not kept.is_dir():
+                _build(scratch, data, programs, host, account)
+                _keep(data, kept, account)
+                _prune(cache, kept)
+                return data
+    os.utime(kept)
+    _copy(kept, data, account)
+    return data
+
+
+def _key(programs: Programs, host: Host, account: Account) -> str:
+    parts = f"{_FORMAT}\0{programs.stamp}\0{fingerprint(host)}\0{account.uid}\0{_SETTINGS}"
+    return f"{host.name}-{programs.version}-{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
+
+
+def _cache(account: Account) -> Path | None:
+    """The cache's folder; None where none can be written to."""
+    for place in _cache_places(account):
+        try:
+            if account.reaches(place):
+                _make_folders(place)
+        except OSError:
+            continue
+        if account.reaches(place / "x") and _is_ours(place):
+            return place
+    return None
+
+
+def _make_folders(place: Path) -> None:
+    """Makes a folder and the missing ones above it, open to be passed through whatever the umask says."""
+    if not place.is_dir():
+        _make_folders(place.parent)
+        place.mkdir(exist_ok=True)
+        place.chmod(0o755)
+
+
+def _is_ours(place: Path) -> bool:
+    """Whether nobody else can have put something into a folder."""
+    try:
+        found = place.stat()
+    except OSError:
+        return False
+    return found.st_uid == os.geteuid() and not found.st_mode & 0o022 and os.access(place, os.W_OK)
+
+
+def _cache_places(account: Account) -> Iterator[Path]:
+    if chosen := os.environ.get("REFEREE_CACHE_DIR"):
+        place = Path(chosen).absolute() / "clusters"
+        if not account.reaches(place / "x"):
+            raise ServerError(
+                f"REFEREE_CACHE_DIR is {chosen}, which the account that runs Postgres cannot enter (root may not run "
+                "it). Choose a folder that every user may pass through, such as /var/cache/referee."
+            )
+        yield place
+        return
+    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    yield Path(base) / "referee" / "clusters"
+    if account.switch:
+        # Root's own home is closed to the account that runs the server.
+        yield Path("/var/cache/referee/clusters")
+        yield Path("/var/tmp/referee-cache/clusters")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Whoever comes second waits for the first to finish, and finds the work done."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _copy(source: Path, target: Path, account: Account) -> None:
+    """Copies a data folder. Hard links would let one server's writes reach another."""
+    done = subprocess.run(
+        ["cp", "-R", source, target], capture_output=True, text=True, umask=0o077, cwd="/", **account.arguments
+    )
+    if done.returncode != 0:
+        shutil.rmtree(target, ignore_errors=True)
+        raise ServerError(
+            f"The server's folder could not be copied to {target.parent}: {_last_line(done.stderr)}. Free some space "
+            "there (a server needs about 300 MB), or point REFEREE_TEMP_DIR to another folder."
+        )
+    target.chmod(0o700)
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1].rstrip(".") if lines else "no reason was given"
+
+
+def _keep(data: Path, kept: Path, account: Account) -> None:
+    """Puts a finished data folder into the cache. Without room the cache stays as it is."""
+    new = Path(tempfile.mkdtemp(prefix="new-", dir=kept.parent))
+    try:
+        if account.switch:
+            os.chown(new, account.uid, account.gid)
+        _copy(data, new / "data", account)
+        (new / "data").rename(kept)
+    except (OSError, ServerError):
+        shutil.rmtree(kept, ignore_errors=True)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _prune(cache: Path, keep: Path) -> None:
+    """Removes what nobody used for a month, and what an interrupted run left."""
+    oldest = time.time() - _UNUSED_AFTER
+    for entry in cache.iterdir():
+        if entry.is_dir() and entry != keep and entry.stat().st_mtime < oldest:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _build(scratch: Scratch, data: Path, programs: Programs, host: Host, account: Account) -> None:
+    _initialise(data, programs, host, account)
+    write_control_files(data / STAND_INS / "extension", host.stand_ins.values())
+    if account.switch:
+        for folder, _, names in os.walk(data / STAND_INS):
+            for path in (folder, *(os.path.join(folder, name) for name in names)):
+                os.chown(path, account.uid, account.gid)
+    process = Process.start(programs, data, scratch, account)
+    try:
+        _fill(process, host)
+    finally:
+        process.stop(gently=True)
+
+
+def _initialise(data: Path, programs: Programs, host: Host, account: Account) -> None:
+    arguments: list[str | Path] = [
+        *("-D", data, "-U", host.superuser, "-A", "trust", "-E", "UTF8", "--no-sync", "--no-instructions"),
+        *("--wal-segsize", "4", "--locale", "C"),
+        *_locale(programs),
+    ]
+    done = subprocess.run(
+        [programs.folder / "initdb", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=data.parent,
+        env=environment(),
+        umask=0o077,
+        **account.arguments,
+    )
+    if done.returncode != 0:
+        raise ServerError(
+            f"initdb of PostgreSQL {programs.version} could not make a server in {data.parent}: "
+            f"{_last_line(done.stderr or done.stdout)}. If there is no space left, point REFEREE_TEMP_DIR to another "
+            "folder."
+        )
+    with (data / "postgresql.conf").open("a") as settings:
+        settings.write(_SETTINGS)
+        if programs.major >= 18:
+            settings.write("io_method = sync\n")
+    (data / "pg_hba.conf").write_text(_HBA)
+
+
+def _locale(programs: Programs) -> tuple[str, ...]:
+    """Unicode rules for upper and lower case that need nothing of the system, from the version on that has them."""
+    if programs.major >= 18:
+        return ("--no-data-checksums", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8")
+    if programs.major == 17:
+        return ("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8")
+    return ("--lc-ctype", "C.UTF-8") if os.uname().sysname == "Linux" else ()
+
+
+def _fill(process: Process, host: Host) -> None:
+    """Makes the roles, and a template database for each of the host's modes."""
+    base = template_name("base")
+    owner = quote(host.migration_role)
+    with process.connect("postgres", host.superuser) as server:
+        make_roles(server, host)
+        server.run(f"alter database postgres owner to {owner}")
+        server.run(f"create database {base} owner {owner} template template0")
+        with process.connect(base, host.superuser) as database:
+            make_schemas(database, host, host.files)
+        for mode, sources in host.modes.items():
+            name = quote(template_name(mode))
+            server.run(f"create database {name} owner {owner} template {base} strategy file_copy")
+            with process.connect(template_name(mode), host.superuser) as database:
+                make_schemas(database, host, sources)
+            server.run(f"alter database {name} with is_template true allow_connections false")
+        server.run(f"drop database {base}")

@@ -1,0 +1,142 @@
+"""A throw-away server: started in a moment, behaving like a host, gone when it is no longer needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from referee.errors import ServerError, UsageError
+from referee.model.names import quote
+from referee.postgres.cluster import STAND_INS, prepare, template_name
+from referee.postgres.extensions import available
+from referee.postgres.host import Host
+from referee.postgres.process import Process
+from referee.postgres.programs import Programs, account, find_programs
+from referee.postgres.scratch import make_scratch
+from referee.postgres.session import Limits, Session
+
+
+class Server:
+    """A server that belongs to referee. ``version`` is such as "18.6"."""
+
+    def __init__(self, process: Process, programs: Programs, host: Host) -> None:
+        self._process = process
+        self._numbers = count(1)
+        self._installable: frozenset[str] | None = None
+        self.host = host
+        self.version = programs.version
+        self.major = programs.major
+        self._admin = process.connect("postgres", host.superuser)
+
+    @property
+    def folder(self) -> Path:
+        """Where the server's socket is."""
+        return self._process.folder
+
+    @property
+    def port(self) -> int:
+        return self._process.port
+
+    @property
+    def installable(self) -> frozenset[str]:
+        """The extensions that CREATE EXTENSION can install here; on PostgreSQL 18 the stand-ins are among them."""
+        if self._installable is None:
+            self._installable = available(self._admin)
+        return self._installable
+
+    def create_database(self, mode: str | None = None, *, template: str | None = None) -> str:
+        """The name of a new database: a clone of the host's in that mode, or of another database without sessions."""
+        if template is None:
+            mode = mode or next(iter(self.host.modes))
+            if mode not in self.host.modes:
+                raise UsageError(f"{self.host.name} has no mode {mode!r}; it has {', '.join(self.host.modes)}.")
+            template = template_name(mode)
+        name = f"referee_run_{next(self._numbers)}"
+        owner = quote(self.host.migration_role)
+        self._admin.run(f"create database {name} owner {owner} template {quote(template)} strategy file_copy")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drops a database and ends its sessions."""
+        self._admin.run(f"drop database if exists {quote(name)} with (force)")
+
+    @contextmanager
+    def database(self, mode: str | None = None, *, template: str | None = None) -> Iterator[str]:
+        """A database for the time of a block."""
+        name = self.create_database(mode, template=template)
+        try:
+            yield name
+        finally:
+            if self._process.is_running:
+                self.drop_database(name)
+
+    def connect(self, database: str, user: str | None = None, limits: Limits | None = None) -> Session:
+        """A session that logs in as ``user`` (the migration role where none is named), with that role's settings."""
+        return self._process.connect(database, user or self.host.migration_role, limits)
+
+    def connect_as(self, database: str, role: str) -> Session:
+        """A session of the superuser that acts as ``role`` until it is told otherwise.
+
+        To the role it looks as if it had logged in itself: its name, its rights, its settings, also after RESET ALL.
+        """
+        settings = self._admin.rows(
+            "select unnest(setconfig) from pg_catalog.pg_db_role_setting"
+            " where setrole = %s::regrole and setdatabase = 0",
+            [quote(role)],
+        )
+        options = " ".join(f"-c {_escape(setting)}" for (setting,) in settings)
+        session = self._process.connect(database, self.host.superuser, options=options)
+        session.run(f"set session authorization {quote(role)}")
+        return session
+
+    def url(self, database: str, user: str | None = None) -> str:
+        """A connection string for other programs."""
+        return f"host={self.folder} port={self.port} dbname={database} user={user or self.host.migration_role}"
+
+    def close(self) -> None:
+        self._admin.close()
+
+
+def _escape(text: str) -> str:
+    """A setting as the start-up option ``-c`` takes it: backslashes and blanks are escaped."""
+    return text.replace("\\", "\\\\").replace(" ", "\\ ")
+
+
+@contextmanager
+def start_server(
+    host: Host,
+    programs: Programs | None = None,
+    *,
+    port: int | None = None,
+    folder: Path | None = None,
+    use_cache: bool = True,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """A throw-away server for the time of a block, with the host's roles and templates of its databases.
+
+    ``programs`` are those of the embedded Postgres unless given. Without ``port`` it listens on a private socket only.
+    Nothing of it outlives the block, nor this process. Raises ServerError where it cannot be started.
+    """
+    programs = programs or find_programs()
+    runner = account()
+    scratch = make_scratch(runner, folder)
+    try:
+        data = prepare(scratch, programs, host, runner, use_cache)
+        given = dict(settings or {})
+        if programs.major >= 18 and host.stand_ins:
+            given["extension_control_path"] = f"$system:{data / STAND_INS}"
+        process = Process.start(programs, data, scratch, runner, port=port, settings=given)
+        try:
+            server = Server(process, programs, host)
+            try:
+                yield server
+            finally:
+                server.close()
+        finally:
+            process.stop()
+    except OSError as error:
+        raise ServerError(f"The throw-away server failed: {error}.") from error
+    finally:
+        scratch.remove()
