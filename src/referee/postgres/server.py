@@ -29,6 +29,8 @@ class Server:
         self.version = programs.version
         self.major = programs.major
         self._admin = process.connect("postgres", host.superuser)
+        self._roles = self._role_names()
+        self._open: set[str] = set()
 
     @property
     def folder(self) -> Path:
@@ -56,11 +58,16 @@ class Server:
         name = f"referee_run_{next(self._numbers)}"
         owner = quote(self.host.migration_role)
         self._admin.run(f"create database {name} owner {owner} template {quote(template)} strategy file_copy")
+        self._open.add(name)
         return name
 
     def drop_database(self, name: str) -> None:
-        """Drops a database and ends its sessions."""
+        """Drops a database and ends its sessions. With the last one go the roles that were made in the meantime."""
         self._admin.run(f"drop database if exists {quote(name)} with (force)")
+        self._open.discard(name)
+        if not self._open:
+            for role in self._role_names() - self._roles:
+                self._admin.run(f"drop owned by {quote(role)}; drop role {quote(role)}")
 
     @contextmanager
     def database(self, mode: str | None = None, *, template: str | None = None) -> Iterator[str]:
@@ -90,6 +97,9 @@ class Server:
         session = self._process.connect(database, self.host.superuser, options=options)
         session.run(f"set session authorization {quote(role)}")
         return session
+
+    def _role_names(self) -> frozenset[str]:
+        return frozenset(name for (name,) in self._admin.rows("select rolname from pg_catalog.pg_roles"))
 
     def url(self, database: str, user: str | None = None) -> str:
         """A connection string for other programs."""

@@ -1,0 +1,30 @@
+"""What every test may ask for: a throw-away server, and a database of one's own on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from referee.platforms import SUPABASE
+from referee.postgres.server import Server, start_server
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "server" in getattr(item, "fixturenames", ()):
+            item.add_marker("server")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """One server for all tests of a process, with Supabase's roles and templates."""
+    with start_server(SUPABASE) as started:
+        yield started
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[str]:
+    """The name of a fresh Supabase database, in the mode "exposed"."""
+    with server.database() as name:
+        yield name
