@@ -1,0 +1,49 @@
+"""Files that referee writes."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from referee.errors import UsageError
+
+
+def write_whole(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a file in one step: whoever reads it finds the old text or the new one, never a part.
+
+    A link is followed; devices and pipes are written to directly. Raises UsageError where the file cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")
+        else:
+            _replace(target, text)
+    except OSError as error:
+        raise UsageError(
+            f"{os.fspath(path)} could not be written: {error.strerror or error}. Name a file in a folder that exists "
+            "and that you may write to."
+        ) from error
+
+
+def _replace(target: Path, text: str) -> None:
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:50]}.", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        os.chmod(name, mode)
+        os.replace(name, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
