@@ -1,0 +1,418 @@
+"""Follows a new row of the identity source through the triggers that it fires, and notes what goes wrong.
+
+Each way to sign up is followed by itself, as the role that writes the source and under its search_path: through the
+triggers on the source, the functions that they call, the rows that they insert, and the triggers that those rows fire
+in turn. Nothing is run; where a value or a condition is not known, no fault is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from referee.model.identity import Identity
+from referee.model.names import QName, Ref
+from referee.model.schema import Function, Schema, Table, Trigger
+from referee.rules._inserts import (
+    Cell,
+    Trouble,
+    check_troubles,
+    collision_troubles,
+    new_row,
+    null_troubles,
+    row_facts,
+    skipping_conflict,
+    target_place,
+    with_origins,
+)
+from referee.rules._names import nodes_of, queries_of
+from referee.rules._nulls import UNKNOWN, Facts, Name, Truth, nullness, truth, word
+from referee.rules._sign_up import Event, SignUp, sign_ups
+from referee.rules._troubles import (
+    Names,
+    catches,
+    fires_again,
+    for_statement,
+    is_fired_by_sign_up,
+    key_before_row,
+    name_trouble,
+    raises_without_row,
+    read_too_early,
+    rights_troubles,
+    swallowed,
+    too_early,
+)
+from referee.rules._walk import Reach, Walk, is_plain
+from referee.sql.bodies import read_body, variable_values
+from referee.sql.expressions import read_expression
+from referee.sql.queries import with_columns
+from referee.sql.resolve import effective_path, find_table, resolve_function
+from referee.sql.tree import Body, Call, Column, Handler, Operator, Query, Step
+from referee.sql.tree import Literal as Constant
+
+_MAX_DEPTH = 4
+_MAX_CALLS = 3
+_FIRING = ("origin", "always")
+
+
+class Fault(NamedTuple):
+    """A trouble, and where it was met.
+
+    ``depth`` is 0 in the function of a trigger on the source (or a function that it calls), more in what its rows
+    fire. ``sure`` is whether the statement is reached for certain, ``caught`` whether an EXCEPTION section swallows
+    the error. ``fills`` is whether a row of a mirror is lost with it when it is swallowed.
+    """
+
+    trouble: Trouble
+    trigger: Ref
+    function: Ref
+    depth: int
+    event: Event
+    sure: bool
+    caught: bool
+    fills: bool
+
+
+class Fill(NamedTuple):
+    """An INSERT into a mirror. ``plain_guard`` is a condition on the new row that may hold or not; "" for none."""
+
+    mirror: QName
+    trigger: Ref
+    function: Ref
+    event: Event
+    sure: bool
+    within: tuple[int, int]
+    plain_guard: str
+
+
+@dataclass(frozen=True)
+class Pursuit:
+    """Everything met: for each fault and each fill the ways to sign up that meet it."""
+
+    faults: dict[Fault, frozenset[str]]
+    fills: dict[Fill, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """What a function is run with: the rights and the search_path in force, and what has run before it.
+
+    ``event`` is what happens to the source.     ``depth`` counts the triggers above, ``calls`` the calls since the
+    last one; ``catchers`` are the EXCEPTION sections around all of it; ``around`` are the triggers and functions that
+    are running.
+    """
+
+    role: str
+    path: tuple[str, ...]
+    event: Event
+    depth: int = -1
+    calls: int = 0
+    catchers: tuple[Handler, ...] = ()
+    around: tuple[Ref, ...] = ()
+
+    def is_too_deep(self, ref: Ref) -> bool:
+        return ref in self.around or self.depth >= _MAX_DEPTH or self.calls >= _MAX_CALLS
+
+    def inside(self, trigger: Ref, function: Function) -> _Caller:
+        """Within the function of a trigger."""
+        entered = self._entered(function, trigger)
+        return replace(entered, depth=self.depth + 1, calls=0)
+
+    def calling(self, function: Function, handlers: tuple[Handler, ...]) -> _Caller:
+        """Within a function that is called."""
+        entered = self._entered(function, function.ref)
+        return replace(entered, calls=self.calls + 1, catchers=(*self.catchers, *handlers))
+
+    def further(self, handlers: tuple[Handler, ...]) -> _Caller:
+        """Around what a statement under these EXCEPTION sections fires."""
+        return replace(self, catchers=(*self.catchers, *handlers))
+
+    def _entered(self, function: Function, ref: Ref) -> _Caller:
+        role = function.owner if function.security_definer and function.owner else self.role
+        return replace(self, role=role, path=effective_path(function, self.path), around=(*self.around, ref))
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A function while it runs; ``table`` is the one whose trigger called it, None for a function called by name."""
+
+    trigger: Trigger
+    function: Function
+    body: Body
+    caller: _Caller
+    table: Table | None = None
+
+
+def pursue(schema: Schema, identity: Identity) -> Pursuit:
+    """Follows every way to sign up through the enabled triggers on the source."""
+    return _follow(
+        schema, identity, [trigger for trigger in _own_triggers(schema, identity) if trigger.enabled in _FIRING]
+    )
+
+
+def pursue_disabled(schema: Schema, identity: Identity) -> Pursuit:
+    """The same for the triggers that are switched off: what they would do."""
+    silent = [trigger for trigger in _own_triggers(schema, identity) if trigger.enabled not in _FIRING]
+    return _follow(schema, identity, silent)
+
+
+def _own_triggers(schema: Schema, identity: Identity) -> Iterator[Trigger]:
+    source = schema.table(identity.source.table)
+    for trigger in source.triggers if source is not None else ():
+        if not schema.is_managed(trigger.function.schema):
+            yield trigger
+
+
+def _follow(schema: Schema, identity: Identity, triggers: list[Trigger]) -> Pursuit:
+    faults: dict[Fault, frozenset[str]] = {}
+    fills: dict[Fill, frozenset[str]] = {}
+    for way in sign_ups(schema, identity) if triggers else ():
+        follower = _Follower(schema, identity, way)
+        follower.sign_up(triggers)
+        for fault in follower.faults:
+            faults[fault] = faults.get(fault, frozenset()) | {way.way}
+        for fill in follower.fills:
+            fills[fill] = fills.get(fill, frozenset()) | {way.way}
+    return Pursuit(faults, fills)
+
+
+class _Follower:
+    """Follows one way to sign up."""
+
+    def __init__(self, schema: Schema, identity: Identity, way: SignUp) -> None:
+        self.schema = schema
+        self.identity = identity
+        self.way = way
+        self.faults: dict[Fault, None] = {}
+        self.fills: dict[Fill, None] = {}
+
+    def sign_up(self, triggers: list[Trigger]) -> None:
+        """The INSERT, then an UPDATE as every sign-up has it."""
+        writer = self.identity.writer
+        table = self.schema.table(self.identity.source.table)
+        events: tuple[Event, ...] = ("insert", "update")
+        for event in events:
+            caller = _Caller(writer.role, writer.search_path, event)
+            for trigger in triggers:
+                if event in trigger.events:
+                    sure = event == "insert" or is_fired_by_sign_up(trigger)
+                    self._fire(trigger, table, self.way.facts(event), caller, sure)
+
+    # Running functions
+
+    def _fire(self, trigger: Trigger, table: Table | None, facts: Facts, caller: _Caller, sure: bool) -> Facts:
+        """Runs a trigger's function, and answers what is then known of NEW."""
+        function = self.schema.functions.get(trigger.function_name)
+        if function is None or function.language != "plpgsql" or caller.is_too_deep(trigger.ref):
+            return Facts()
+        condition = read_expression(trigger.when) if trigger.when else None
+        held = truth(condition, facts) if condition is not None else Truth.TRUE
+        if held in (Truth.FALSE, Truth.NULL):
+            return facts
+        body = read_body(function.language, function.body)
+        frame = _Frame(trigger, function, body, caller.inside(trigger.ref, function), table)
+        if trigger.level == "statement":
+            self._run_for_statement(frame, sure)
+            return facts
+        if not frame.caller.depth:
+            self._note_early_reads(frame)
+        guard = trigger.when or "" if condition is not None and is_plain(condition) else ""
+        return self._run(frame, _with_trigger_words(trigger, facts), sure and held is Truth.TRUE, guard)
+
+    def _run_for_statement(self, frame: _Frame, sure: bool) -> None:
+        for step in frame.body.steps:
+            for node in nodes_of(step):
+                if isinstance(node, Column) and node.parts[0] == "new" and len(node.parts) == 2:
+                    self._add(frame, step, for_statement(frame.trigger, step, node), sure)
+                    return
+
+    def _run(self, frame: _Frame, facts: Facts, sure: bool, guard: str = "") -> Facts:
+        """Follows the steps of a function. ``guard`` is a condition that it runs under, "" for none worth telling."""
+        walk = Walk(facts)
+        names = Names(self.schema, frame.function, frame.body, frame.caller.path, frame.table)
+        for fault in names.of_variables():
+            self._add(frame, None, name_trouble(self.identity, frame.function, frame.caller.path, fault), sure)
+        for step in frame.body.steps:
+            reach = walk.reach(step)
+            if reach is Reach.NOT:
+                continue
+            certain = sure and reach is Reach.SURE
+            for fault in names.of_step(step):
+                self._add(frame, step, name_trouble(self.identity, frame.function, frame.caller.path, fault), certain)
+            self._follow_queries(frame, step, walk, certain, guard)
+            self._follow_calls(frame, step, walk.given, certain)
+            if frame.caller.event == "update" and not frame.caller.depth:
+                for trouble in raises_without_row(frame.trigger, step):
+                    self._add(frame, step, trouble, certain)
+            if walk.finish(step):
+                break
+        return walk.facts
+
+    def _follow_calls(self, frame: _Frame, step: Step, facts: Facts, sure: bool) -> None:
+        for node in nodes_of(step):
+            function = self._called(frame, node) if isinstance(node, Call) else None
+            if function is not None and isinstance(node, Call):
+                caller = frame.caller.calling(function, _handlers(frame, step))
+                inner = _Frame(frame.trigger, function, read_body(function.language, function.body), caller)
+                self._run(inner, _arguments(function, node, facts), sure)
+
+    def _called(self, frame: _Frame, call: Call) -> Function | None:
+        """The project's function that a call means, where there is no doubt and no loop."""
+        functions = resolve_function(self.schema, frame.caller.path, call).functions
+        if len(functions) != 1 or self.schema.is_managed(functions[0].name.schema):
+            return None
+        [function] = functions
+        readable = function.language in ("plpgsql", "sql")
+        return function if readable and not frame.caller.is_too_deep(function.ref) else None
+
+    # Queries
+
+    def _follow_queries(self, frame: _Frame, step: Step, walk: Walk, sure: bool, guard: str) -> None:
+        caller = frame.caller
+        for query in queries_of(step):
+            if query.action in ("ddl", "other"):
+                continue
+            for trouble in rights_troubles(self.schema, frame.function, caller.role, caller.path, query):
+                self._add(frame, step, trouble, sure)
+            if query.action == "insert":
+                self._follow_insert(frame, step, query, walk, sure, guard)
+
+    def _follow_insert(self, frame: _Frame, step: Step, query: Query, walk: Walk, sure: bool, guard: str) -> None:
+        table = self._target(frame, query)
+        if table is None or table.name == self.identity.source.table:
+            return
+        query = with_columns(query, [column.name for column in table.columns])
+        sure = sure and _always_has_a_row(query)
+        caller = frame.caller.further(_handlers(frame, step))
+        triggers = [trigger for trigger in table.triggers if "insert" in trigger.events and trigger.enabled in _FIRING]
+        row = self._before(table, triggers, new_row(self.schema, table, query, walk.given), walk.given, caller, sure)
+        for trouble in self._insert_troubles(frame, table, query, row, walk.given):
+            self._add(frame, step, trouble, sure)
+        mirror = self.identity.mirror_by_table.get(table.name)
+        if mirror is not None:
+            for trouble in swallowed(mirror, caller.catchers[::-1]):
+                self._add(frame, step, trouble, sure)
+            guard = walk.plain_guard(step) or guard
+            place = target_place(query)
+            fill = Fill(table.name, frame.trigger.ref, frame.function.ref, caller.event, sure, place, guard)
+            self.fills.setdefault(fill)
+        for trigger in triggers:
+            if trigger.timing == "AFTER":
+                self._fire(trigger, table, row_facts(row, walk.given), caller, sure)
+
+    def _target(self, frame: _Frame, query: Query) -> Table | None:
+        target = query.target
+        if target is None:
+            return None
+        name = find_table(self.schema, frame.caller.path, target.schema, target.name).name
+        return self.schema.table(name) if name is not None else None
+
+    def _before(
+        self, table: Table, triggers: Iterable[Trigger], row: dict[str, Cell], facts: Facts, caller: _Caller, sure: bool
+    ) -> dict[str, Cell]:
+        """The row after its BEFORE triggers."""
+        for trigger in triggers:
+            if trigger.timing == "BEFORE" and trigger.level == "row":
+                before = row_facts(row, facts)
+                after = self._fire(trigger, table, before, caller, sure)
+                row = {name: _after_trigger(name, cell, before, after) for name, cell in row.items()}
+        return row
+
+    def _insert_troubles(
+        self, frame: _Frame, table: Table, query: Query, row: dict[str, Cell], facts: Facts
+    ) -> Iterator[Trouble]:
+        mirror = self.identity.mirror_by_table.get(table.name)
+        yield from null_troubles(self.schema, table, query, row, facts)
+        yield from check_troubles(self.schema, table, query, row, facts)
+        origins = with_origins(row, variable_values(frame.body))
+        yield from collision_troubles(table, query, origins, facts, mirror)
+        if mirror is not None:
+            yield from skipping_conflict(table, query, origins, facts, mirror)
+        if frame.caller.depth:
+            return
+        if frame.trigger.timing == "BEFORE" and frame.caller.event == "insert":
+            yield from key_before_row(self.identity, frame.trigger, table, query, row)
+        if mirror is not None and frame.caller.event == "update":
+            yield from fires_again(self.identity, frame.trigger, mirror, table, query, row)
+
+    # What goes wrong
+
+    def _add(self, frame: _Frame, step: Step | None, trouble: Trouble, sure: bool) -> None:
+        handlers = (*frame.caller.catchers, *(_handlers(frame, step) if step is not None else ()))
+        caught = any(catches(handler, trouble.sqlstate) for handler in handlers)
+        lost = caught and self._fills_a_mirror(frame)
+        caller = frame.caller
+        self.faults.setdefault(
+            Fault(trouble, frame.trigger.ref, frame.function.ref, caller.depth, caller.event, sure, caught, lost)
+        )
+
+    def _fills_a_mirror(self, frame: _Frame) -> bool:
+        """Whether a function inserts into a mirror, or means to."""
+        for step in frame.body.steps:
+            for query in queries_of(step):
+                if query.action == "insert" and query.target is not None:
+                    found = find_table(self.schema, frame.caller.path, query.target.schema, query.target.name)
+                    if not self.identity.mirror_by_table.keys().isdisjoint({found.name, *found.elsewhere}):
+                        return True
+        return False
+
+    def _note_early_reads(self, frame: _Frame) -> None:
+        """Values that Supabase writes later than its INSERT; a trigger that fires on UPDATE too gets to see them."""
+        if frame.caller.event != "insert" or "update" in frame.trigger.events or not self.way.at_insert.documents:
+            return
+        set_here = {step.target for step in frame.body.steps if step.kind == "assign"}
+        for step in frame.body.steps:
+            for node in nodes_of(step) if step.in_handler < 0 else ():
+                read = read_too_early(node)
+                if read and f"new.{read}" not in set_here:
+                    self._add(frame, step, too_early(read, node, step), True)
+
+
+def _with_trigger_words(trigger: Trigger, facts: Facts) -> Facts:
+    words: dict[Name, str] = {
+        ("tg_op",): facts.words.get(("tg_op",), "INSERT"),
+        ("tg_name",): trigger.name,
+        ("tg_when",): trigger.timing,
+        ("tg_level",): trigger.level.upper(),
+        ("tg_table_name",): trigger.table.name,
+        ("tg_relname",): trigger.table.name,
+        ("tg_table_schema",): trigger.table.schema,
+    }
+    return replace(facts, words={**facts.words, **words})
+
+
+def _arguments(function: Function, call: Call, facts: Facts) -> Facts:
+    """What a called function knows of its arguments."""
+    known = Facts(session=facts.session)
+    for position, value in enumerate(call.args):
+        name = function.argument_names[position] if position < len(function.argument_names) else ""
+        if isinstance(value, Operator) and value.name == "=>":
+            label, value = value.args
+            name = (label.value or "") if isinstance(label, Constant) else ""
+        if name:
+            known = known.assign((name,), nullness(value, facts), word(value, facts))
+    return known
+
+
+def _handlers(frame: _Frame, step: Step) -> tuple[Handler, ...]:
+    return tuple(frame.body.handlers[index] for index in step.handlers)
+
+
+def _always_has_a_row(query: Query) -> bool:
+    """Whether an INSERT certainly has a row to insert."""
+    if query.rows != "select":
+        return True
+    rows = query.nested[0] if query.nested else None
+    return rows is not None and not (rows.sources or rows.derived or rows.conditions or rows.nested)
+
+
+def _after_trigger(name: str, cell: Cell, before: Facts, after: Facts) -> Cell:
+    """A column after a BEFORE trigger; after a function that cannot be read nothing is known."""
+    key = ("new", name)
+    known = after.nulls.get(key)
+    if known is None:
+        return Cell(UNKNOWN)
+    if known == before.nulls.get(key) and after.words.get(key) == before.words.get(key):
+        return cell
+    return replace(cell, nulls=known, word=after.words.get(key), value=None)

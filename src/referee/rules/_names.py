@@ -1,0 +1,303 @@
+"""Names in function bodies that lead nowhere, or elsewhere than meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from referee.model.names import QName, quote
+from referee.model.schema import Schema, Table
+from referee.sql.expressions import children, expressions_of
+from referee.sql.queries import queries_in
+from referee.sql.resolve import Found, find_table, resolve_function, resolve_type
+from referee.sql.tree import Assignment, Body, Call, Cast, Column, Expr, Query, Step, Subquery, TableUse, Variable
+
+Kind = Literal["table", "function", "type", "column", "field", "arbiter", "astray"]
+
+_SQLSTATES = {
+    "table": "42P01",
+    "function": "42883",
+    "type": "42704",
+    "column": "42703",
+    "field": "42703",
+    "arbiter": "42P10",
+    "astray": "",
+}
+_SETS_PATH = re.compile(r"\bset(?:_config\s*\(\s*'|\s+(?:local\s+|session\s+)?)search_path\b", re.IGNORECASE)
+_ROW_FIELDS = frozenset({"new", "old"})
+_SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
+
+
+@dataclass(frozen=True, slots=True)
+class NameFault:
+    """A name that fails when the statement with it runs.
+
+    ``text`` is the name as it would be printed, ``qualified`` whether it names the schema, ``elsewhere`` where the name
+    exists beyond reach. ``table`` is the table that lacks a column, a field or an arbiter. A name gone "astray" does
+    not fail: it finds ``table`` instead of what was meant; ``action`` is then what the query does.
+    """
+
+    kind: Kind
+    text: str
+    within: tuple[int, int]
+    elsewhere: tuple[QName, ...] = ()
+    qualified: bool = False
+    table: QName | None = None
+    action: str = ""
+
+    @property
+    def sqlstate(self) -> str:
+        return _SQLSTATES[self.kind]
+
+
+def names_are_settled(body: Body) -> bool:
+    """Whether the search_path stays what it is while a body runs."""
+    return not any(_SETS_PATH.search(step.text) for step in body.steps)
+
+
+def made_in(body: Body) -> frozenset[str]:
+    """The tables that a body creates, mostly temporary ones, by their bare names."""
+    queries = (query for step in body.steps for query in queries_of(step))
+    return frozenset(query.target.name for query in queries if query.action == "ddl" and query.target is not None)
+
+
+def queries_of(step: Step) -> Iterator[Query]:
+    """Every query of a step, those inside its expressions included; each once."""
+    if step.query is not None:
+        yield from queries_in(step.query)
+    if step.value is not None:
+        for node in nodes(step.value):
+            if isinstance(node, Subquery):
+                yield from queries_in(node.query)
+
+
+def nodes(expr: Expr) -> Iterator[Expr]:
+    """An expression and all inside it, but for what stands in its subqueries."""
+    stack = [expr]
+    while stack:
+        found = stack.pop()
+        yield found
+        stack.extend(reversed(children(found)))
+
+
+def nodes_of(step: Step) -> Iterator[Expr]:
+    """Every expression of a step, those of all its queries included; each once."""
+    if step.value is not None:
+        yield from nodes(step.value)
+    for query in queries_of(step):
+        for expr in expressions_of(query):
+            yield from nodes(expr)
+
+
+# Tables, functions and types
+
+
+def unresolved(schema: Schema, path: tuple[str, ...], step: Step, made: frozenset[str]) -> Iterator[NameFault]:
+    """The tables, functions and types that a step names and that do not exist where they are looked for."""
+    for query in queries_of(step):
+        if query.action != "ddl":
+            yield from _tables(schema, path, query, made)
+    for node in nodes_of(step):
+        if isinstance(node, Call):
+            fault = _function(schema, path, node)
+        elif isinstance(node, Cast):
+            fault = _type(schema, path, node, step)
+        else:
+            continue
+        if fault is not None:
+            yield fault
+
+
+def tables_of(query: Query) -> Iterator[TableUse]:
+    """The tables that a query itself names, the written one first."""
+    if query.target is not None:
+        yield query.target
+    yield from query.sources
+
+
+def _tables(schema: Schema, path: tuple[str, ...], query: Query, made: frozenset[str]) -> Iterator[NameFault]:
+    for use in tables_of(query):
+        if use.schema is None and use.name in made:
+            continue
+        found = find_table(schema, path, use.schema, use.name)
+        if found.kind == "missing":
+            yield NameFault(
+                "table", _written(use.schema, use.name), _place(use), found.elsewhere, use.schema is not None
+            )
+
+
+def _function(schema: Schema, path: tuple[str, ...], call: Call) -> NameFault | None:
+    found = resolve_function(schema, path, call)
+    if found.kind != "missing" or call.start < 0:
+        return None
+    text = _written(call.schema, call.name)
+    within = (call.start, call.start + len(text))
+    return NameFault("function", text + "()", within, found.elsewhere, call.schema is not None)
+
+
+def _type(schema: Schema, path: tuple[str, ...], cast: Cast, step: Step) -> NameFault | None:
+    if cast.type.endswith("%type"):
+        return None
+    found = resolve_type(schema, path, cast.type_schema, cast.type)
+    if found.kind != "missing":
+        return None
+    text = _written(cast.type_schema, cast.type)
+    within = (cast.start, cast.start + len(text)) if cast.start >= 0 else (step.start, step.end)
+    return NameFault("type", text, within, found.elsewhere, cast.type_schema is not None)
+
+
+_DECLARED = re.compile(
+    r"(?:([a-z_][\w$]*)\.)?([a-z_][\w$]*)(%rowtype|(?:\.[a-z_][\w$]*)%type)?", re.IGNORECASE | re.ASCII
+)
+
+
+def unresolved_variable(schema: Schema, path: tuple[str, ...], variable: Variable) -> NameFault | None:
+    """The type of a declared variable, where it does not exist; a body with one never runs at all."""
+    match = _DECLARED.match(variable.type.strip())
+    if match is None or variable.start < 0:
+        return None
+    named_schema, name, of_table = match[1], match[2], match[3]
+    rest = variable.type.strip()[match.end() :].lstrip()
+    if rest and not rest.startswith(("(", "[", "array")):
+        return None  # "double precision" and its kind
+    named_schema = named_schema.lower() if named_schema else None
+    name = name.lower()
+    found: Found
+    if of_table:
+        found = find_table(schema, path, named_schema, name)
+    elif "%" in variable.type:
+        return None  # the type of another variable
+    else:
+        found = resolve_type(schema, path, named_schema, name)
+    if found.kind != "missing":
+        return None
+    within = (variable.start, variable.start + len(variable.name))
+    return NameFault(
+        "table" if of_table else "type", _written(named_schema, name), within, found.elsewhere, named_schema is not None
+    )
+
+
+def _written(named_schema: str | None, name: str) -> str:
+    return quote(name) if named_schema is None else f"{quote(named_schema)}.{quote(name)}"
+
+
+def _place(use: TableUse) -> tuple[int, int]:
+    return use.start, max(use.end, use.start + 1)
+
+
+# Columns
+
+
+def missing_columns(schema: Schema, path: tuple[str, ...], step: Step, made: frozenset[str]) -> Iterator[NameFault]:
+    """The columns that the queries of a step name and that their tables do not have."""
+    for query in queries_of(step):
+        if query.action == "ddl":
+            continue
+        tables = dict(_known_tables(schema, path, query, made))
+        target = tables.get(query.target) if query.target is not None else None
+        if target is not None:
+            yield from _assigned(target, query)
+            yield from _missing_arbiter(target, query)
+        names = _names_of_tables(tables, query)
+        for expr in expressions_of(query):
+            for node in nodes(expr):
+                if isinstance(node, Column) and (table := names.get(node.parts[:-1])) and node.start >= 0:
+                    yield from _qualified_column(table, node)
+
+
+def _known_tables(
+    schema: Schema, path: tuple[str, ...], query: Query, made: frozenset[str]
+) -> Iterator[tuple[TableUse, Table]]:
+    for use in tables_of(query):
+        if use.schema is None and use.name in made:
+            continue
+        name = find_table(schema, path, use.schema, use.name).name
+        table = schema.table(name) if name is not None else None
+        if table is not None and table.columns and not schema.is_managed(table.name.schema):
+            yield use, table
+
+
+def _names_of_tables(tables: dict[TableUse, Table], query: Query) -> dict[tuple[str, ...], Table]:
+    """What stands before the dot, for tables that only one thing in scope is called by."""
+    names: dict[tuple[str, ...], Table | None] = {}
+    for use, table in tables.items():
+        called = [(use.alias,)] if use.alias else [(use.name,), (table.name.schema, use.name)]
+        for name in called:
+            names[name] = None if name in names and names[name] is not table else table
+    return {name: table for name, table in names.items() if table is not None and name[-1] not in query.derived}
+
+
+def _assigned(table: Table, query: Query) -> Iterator[NameFault]:
+    on_conflict = query.on_conflict
+    for assignment in (*query.assignments, *(on_conflict.assignments if on_conflict is not None else ())):
+        if table.column(assignment.column) is None:
+            yield _missing_column(table, assignment.column, _column_place(assignment))
+
+
+def _column_place(assignment: Assignment) -> tuple[int, int]:
+    start = assignment.column_start if assignment.column_start >= 0 else assignment.start
+    return start, start + len(quote(assignment.column))
+
+
+def _missing_column(table: Table, column: str, within: tuple[int, int]) -> NameFault:
+    return NameFault("column", f"{table.name}.{quote(column)}", within, table=table.name)
+
+
+def _qualified_column(table: Table, column: Column) -> Iterator[NameFault]:
+    name = column.parts[-1]
+    if name != "*" and name not in _SYSTEM_COLUMNS and table.column(name) is None:
+        yield _missing_column(table, name, (column.start, column.start + len(".".join(column.parts))))
+
+
+def _missing_arbiter(table: Table, query: Query) -> Iterator[NameFault]:
+    """ON CONFLICT needs a unique index on exactly the columns that it lists; expressions in it are not looked at."""
+    conflict = query.on_conflict
+    if conflict is None or conflict.start < 0:
+        return
+    within = (conflict.start, conflict.start + len("ON CONFLICT"))
+    if conflict.constraint is not None:
+        known = {key.name for key in table.keys} | {exclusion.name for exclusion in table.exclusions}
+        if conflict.constraint not in known:
+            text = f"a constraint {quote(conflict.constraint)} of {table.name}"
+            yield NameFault("arbiter", text, within, table=table.name)
+        return
+    wanted = frozenset(conflict.columns)
+    if wanted and wanted <= table.column_by_name.keys() and not _has_arbiter(table, wanted):
+        text = f"a unique constraint of {table.name} on ({', '.join(quote(name) for name in conflict.columns)})"
+        yield NameFault("arbiter", text, within, table=table.name)
+
+
+def _has_arbiter(table: Table, wanted: frozenset[str]) -> bool:
+    if any(frozenset(key.columns) == wanted for key in table.keys):
+        return True
+    # The clause may repeat a partial index's predicate or list an expression too; neither is compared here.
+    return any(
+        index.unique and wanted == {column for column in index.columns if column is not None} for index in table.indexes
+    )
+
+
+def missing_fields(table: Table, step: Step) -> Iterator[NameFault]:
+    """The fields of NEW and OLD that a trigger's table does not have."""
+    parts = tuple(step.target.split(".")) if step.kind == "assign" else ()
+    if len(parts) == 2 and parts[0] in _ROW_FIELDS and table.column(parts[1]) is None:
+        yield _missing_field(table, parts, step.start)
+    for node in nodes_of(step):
+        if isinstance(node, Column) and len(node.parts) == 2 and node.parts[0] in _ROW_FIELDS:
+            name = node.parts[1]
+            if name != "*" and name not in _SYSTEM_COLUMNS and table.column(name) is None:
+                yield _missing_field(table, node.parts, node.start if node.start >= 0 else step.start)
+
+
+def _missing_field(table: Table, parts: tuple[str, ...], start: int) -> NameFault:
+    text = f"{parts[0].upper()}.{quote(parts[1])}"
+    return NameFault("field", text, (start, start + len(text)), table=table.name)
+
+
+def without_repetition(faults: Iterable[NameFault]) -> list[NameFault]:
+    """The faults in the order of the text, each name once."""
+    found: dict[tuple[str, str], NameFault] = {}
+    for fault in sorted(faults, key=lambda fault: fault.within):
+        found.setdefault((fault.kind, fault.text), fault)
+    return list(found.values())

@@ -1,0 +1,125 @@
+"""The steps of a function in the order of the text: which are reached, and what is known there."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from referee.rules._nulls import (
+    MAYBE,
+    UNKNOWN,
+    Facts,
+    Name,
+    Nullness,
+    Truth,
+    assume,
+    document_of,
+    nullness,
+    truth,
+    word,
+)
+from referee.sql.expressions import walk
+from referee.sql.tree import Column, Expr, Guard, Step, Subquery
+
+
+class Reach(IntEnum):
+    """Whether a step is run."""
+
+    NOT = 0
+    PERHAPS = 1
+    SURE = 2
+
+
+class Walk:
+    """One pass through a function. For each step call ``reach``, then ``finish``.
+
+    ``facts`` hold behind the last step, ``given`` at the present one, with what its conditions have shown.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.given = facts
+        self._reach = Reach.NOT
+        self._at = -1
+        self._held: dict[Guard, tuple[Truth, int]] = {}
+        self._assigned: dict[Name, int] = {}
+
+    def reach(self, step: Step) -> Reach:
+        """Whether the step is run. What stands in an EXCEPTION section counts as not run."""
+        self._at += 1
+        self._reach = Reach.NOT
+        if step.in_handler >= 0:
+            return Reach.NOT
+        given, reach = self.facts, Reach.PERHAPS if step.in_loop else Reach.SURE
+        for guard in step.guards:
+            # A condition is tested once, before the first step behind it; what happens there may change its names.
+            held, since = self._held.setdefault(guard, (truth(guard.condition, given), self._at))
+            if held is Truth.UNKNOWN:
+                reach = Reach.PERHAPS
+            elif (held is Truth.TRUE) == guard.negated:
+                return Reach.NOT
+            if not self._has_changed(guard, since):
+                given = assume(guard.condition, not guard.negated, given)
+        self.given, self._reach = given, reach
+        return reach
+
+    def finish(self, step: Step) -> bool:
+        """Takes over what a reached step assigns; answers whether the function ends with it."""
+        if step.kind == "assign":
+            self._assign(tuple(step.target.split(".")), step)
+        if step.query is not None:
+            for target in step.query.into:
+                self._set(tuple(target.lower().split(".")), UNKNOWN)
+        if self._reach is not Reach.SURE:
+            return False
+        return step.kind == "return" or (step.kind == "raise" and step.level == "exception" and not step.handlers)
+
+    def plain_guard(self, step: Step) -> str:
+        """The first condition of the present step that may hold or not, where it looks at the new row alone."""
+        for guard in step.guards:
+            held = self._held.get(guard)
+            if (
+                held is not None
+                and held[0] is Truth.UNKNOWN
+                and guard.condition is not None
+                and is_plain(guard.condition)
+            ):
+                return f"NOT ({guard.text})" if guard.negated else guard.text
+        return ""
+
+    def _has_changed(self, guard: Guard, since: int) -> bool:
+        if guard.condition is None:
+            return False
+        names = {inner.parts for inner in walk(guard.condition) if isinstance(inner, Column)}
+        return any(self._assigned.get(name, -1) >= since for name in names)
+
+    def _assign(self, name: Name, step: Step) -> None:
+        nulls, known = nullness(step.value, self.given), word(step.value, self.given)
+        if self._reach is Reach.SURE:
+            document = document_of(step.value, self.given) if step.value is not None else None
+            self._set(name, nulls, known, document)
+            return
+        before = self._where_not_reached(step)
+        former = nullness(Column(name), before)
+        joined = nulls if nulls is former else MAYBE if min(nulls, former) >= MAYBE else UNKNOWN
+        self._set(name, joined, known if known == word(Column(name), before) else None)
+
+    def _where_not_reached(self, step: Step) -> Facts:
+        """What is known where a step's last condition turned out the other way, and so nothing was assigned."""
+        if len(step.guards) != 1:
+            return self.facts
+        [guard] = step.guards
+        return assume(guard.condition, guard.negated, self.facts)
+
+    def _set(self, name: Name, nulls: Nullness, known: str | None = None, document: Name | None = None) -> None:
+        self.facts = self.facts.assign(name, nulls, known, document)
+        self._assigned[name] = self._at
+
+
+def is_plain(condition: Expr) -> bool:
+    """Whether a condition looks at nothing but the row that fires the trigger."""
+    for inner in walk(condition):
+        if isinstance(inner, Subquery):
+            return False
+        if isinstance(inner, Column) and inner.parts[0] not in ("new", "old") and not inner.parts[0].startswith("tg_"):
+            return False
+    return True

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from referee.model.change import AlterColumnType, Remedy
+from referee.model.finding import Problem, Severity
+from referee.model.identity import Identities
+from referee.model.names import QName, Ref, Target
+from referee.model.schema import Column, ForeignKey, Schema
+from referee.rules.base import Rule
+
+_INTEGERS = {"smallint": 16, "integer": 32, "bigint": 64}
+_LENGTH = re.compile(r"(character varying|character)\((\d+)\)")
+
+
+class MismatchedKeyTypes(Rule):
+    """
+    A foreign key column whose type differs from the type of the column that it references.
+
+    ## Why it fails
+    Postgres refuses a key between types that it cannot compare, such as text and uuid. It allows integer beside bigint,
+    varchar beside text, numeric beside integer. The narrower side then breaks late: once the referenced ids exceed what
+    the referencing column can hold, every insert fails with 22003 (numbers) or 22001 (text), in a table that nobody
+    touched. Between timestamps with and without time zone, whether a row is found depends on the session's time zone.
+
+    ## Wrong
+    ```sql
+    create table public.events (id bigint primary key);
+    create table public.tickets (
+      id bigint primary key,
+      event_id integer references public.events (id)  -- finding
+    );
+    ```
+    ## Right
+    ```sql
+    create table public.events (id bigint primary key);
+    create table public.tickets (
+      id bigint primary key,
+      event_id bigint references public.events (id)
+    );
+    ```
+    ## When it is deliberate
+    Where the wider type costs space and the referenced ids are known to stay small.
+
+    ## Confidence
+    Certain: both types are declared. It is a warning where values can be lost or missed, else information.
+    """
+
+    severity = Severity.WARNING
+
+    def check(self, schema: Schema, identities: Identities) -> Iterator[Problem]:
+        for table in schema.own_tables:
+            for key in table.foreign_keys:
+                yield from _mismatches(schema, key)
+
+
+def _mismatches(schema: Schema, key: ForeignKey) -> Iterator[Problem]:
+    table, target = schema.table(key.table), schema.table(key.target.table)
+    if table is None or target is None:
+        return
+    for name, target_name in zip(key.columns, key.target.columns, strict=False):
+        own, other = table.column(name), target.column(target_name)
+        if own is not None and other is not None and own.type != other.type:
+            own_base, other_base = _base(schema, own.type), _base(schema, other.type)
+            if own_base != other_base:
+                yield _problem(key, own, other, _harm(own_base, other_base, Target(key.target.table, (other.name,))))
+
+
+def _base(schema: Schema, type_name: str) -> str:
+    for _ in range(len(schema.domains)):
+        domain = schema.domains.get(QName(*type_name.split(".", 1))) if "." in type_name else None
+        if domain is None:
+            break
+        type_name = domain.base
+    return "text" if type_name == "character varying" else type_name
+
+
+def _harm(own: str, other: str, target: Target) -> str | None:
+    if own in _INTEGERS and other in _INTEGERS:
+        if _INTEGERS[own] < _INTEGERS[other]:
+            return f"Once {target} exceeds the range of {own}, no row can reference it: inserts fail with 22003."
+        return None
+    if (own_length := _length(own)) is not None:
+        other_length = _length(other)
+        if other_length is None or own_length < other_length:
+            return f"A value of {target} longer than {own_length} characters cannot be referenced: inserts fail with
+            22001."
+        return None
+    if own.startswith("timestamp") and other.startswith("timestamp"):
+        return "Whether a row is found depends on the time zone of the session: inserts fail with 23503 in some
+        sessions."
+    if {own, other} & {"real", "double precision"}:
+        return "Floating point numbers are rounded: equal ids may compare as different, and inserts fail with 23503."
+    if own in _INTEGERS and other.startswith("numeric"):
+        return f"A value of {target} that is no {own} cannot be referenced: inserts fail with 22003."
+    return None
+
+
+def _length(type_name: str) -> int | None:
+    match = _LENGTH.fullmatch(type_name)
+    return int(match[2]) if match else None
+
+
+def _problem(key: ForeignKey, own: Column, other: Column, harm: str | None) -> Problem:
+    return Problem(
+        object=key.ref,
+        cause=f"{Target(key.table, (own.name,))} is {own.type}, but {Target(key.target.table, (other.name,))}, "
+        f"which it references, is {other.type}.",
+        consequence=harm or "Every check of the key converts one side; joins on it may not use the index of the other.",
+        severity=Severity.WARNING if harm else Severity.INFO,
+        table=key.table,
+        columns=(own.name,),
+        target=key.target,
+        remedy=Remedy(AlterColumnType(Ref("column", *key.table, own.name), other.type)) if harm else None,
+        key=own.name,
+    )

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from referee.model.change import CreateSyncTrigger, Remedy
+from referee.model.finding import Confidence, Note, Problem, Severity
+from referee.model.identity import Identities, Identity, Mirror, Write
+from referee.model.names import QName, Target
+from referee.model.origins import Place
+from referee.model.schema import ForeignKey, Schema, Trigger
+from referee.rules.base import Rule
+
+
+class SessionIdentityInKey(Rule):
+    """
+    The database itself stores a user's id in a column whose key looks it up where it need not be.
+
+    ## Why it fails
+    `auth.uid()` is the id of an account: it is in the identity source (on Supabase `auth.users`). A trigger, a
+    default or a function that writes it into a column which references the *mirror* relies on a row there. For a user
+    whose row is missing the statement fails with SQLSTATE 23503, even though the application named no user, and often
+    in a table that it never touched.
+
+    ## Wrong
+    ```sql
+    create table public.users (id uuid primary key references auth.users (id) on delete cascade);
+    create table public.songs (created_by uuid references public.users (id));
+    create function public.stamp() returns trigger language plpgsql as $$
+    begin
+      new.created_by := auth.uid();  -- finding
+      return new;
+    end $$;
+    create trigger stamp before insert on public.songs for each row execute function public.stamp();
+    ```
+    ```sql
+    create table public.users (id uuid primary key references auth.users (id) on delete cascade);
+    create table public.songs (
+      created_by uuid default auth.uid() references public.users (id)  -- finding
+    );
+    ```
+    A trigger on the source has the same fault where it stores the new id before the mirror has it. Every sign-up
+    fails:
+    ```sql
+    create table public.profiles (id uuid primary key references auth.users (id) on delete cascade);
+    create table public.settings (owner uuid references public.profiles (id));
+    create function public.handle_new_user() returns trigger language plpgsql security definer as $$
+    begin
+      insert into public.settings (owner) values (new.id);  -- finding
+      insert into public.profiles (id) values (new.id);
+      return new;
+    end $$;
+    create trigger on_auth_user_created after insert on auth.users
+      for each row execute function public.handle_new_user();
+    ```
+
+    ## Right
+    Fill the mirror by a trigger on the source, so that it holds every id that a session can have:
+    ```sql
+    create table public.users (id uuid primary key references auth.users (id) on delete cascade);
+    create table public.songs (created_by uuid default auth.uid() references public.users (id));
+    create function public.handle_new_user() returns trigger
+      language plpgsql security definer set search_path = '' as $$
+    begin
+      insert into public.users (id) values (new.id) on conflict (id) do nothing;
+      return new;
+    end $$;
+    create trigger on_auth_user_created after insert on auth.users
+      for each row execute function public.handle_new_user();
+    ```
+    Or reference the source:
+    ```sql
+    create table public.songs (created_by uuid default auth.uid() references auth.users (id));
+    ```
+
+    ## When it is deliberate
+    Where the application fills the mirror before it lets a user do anything else. Then 23503 is the guard that you
+    want; suppress the finding with that reason.
+
+    ## How referee knows
+    It reads the bodies of functions in SQL and PL/pgSQL and follows the value through variables, casts and COALESCE.
+    It is likely where no trigger gives each new user a row in the mirror; a warning where one does but not always,
+    because of a condition or a swallowed error; certain where a trigger on the source stores an id before anything
+    can have put it into the mirror. It is silent where a sound trigger fills the mirror. SQL that is built at run
+    time is not read; `referee check` lists it among the gaps.
+    """
+
+    severity = Severity.ERROR
+
+    def check(self, schema: Schema, identities: Identities) -> Iterator[Problem]:
+        for identity in identities.all:
+            for write in identity.writes:
+                if write.expression.startswith("NEW."):
+                    yield from _new_row(schema, identity, write)
+                else:
+                    yield from _session(identity, write)
+
+
+# The session's user
+
+
+def _session(identity: Identity, write: Write) -> Iterator[Problem]:
+    failing = [
+        (key, mirror)
+        for key in write.reaches
+        if (mirror := identity.mirror_by_table.get(key.target.table)) is not None
+        and not mirror.complete
+        and not _stored_before(identity, write, mirror)
+    ]
+    if not failing:
+        return
+    keys, mirrors = [key for key, _ in failing], list(dict.fromkeys(mirror.table for _, mirror in failing))
+    filled = all(mirror.synced_by for _, mirror in failing)
+    how = "not every sign-up fills" if filled else "nothing in the database fills"
+    yield _problem(
+        write,
+        keys,
+        consequence=(
+            f"A user without a row in {_and(mirrors)}, which {how}, gets 23503 here, even where the application names"
+            " no user."
+        ),
+        severity=Severity.WARNING if filled else Severity.ERROR,
+        confidence=min(Confidence.LIKELY, *(mirror.confidence for _, mirror in failing)),
+        remedy=None if filled else Remedy(CreateSyncTrigger(identity.source, failing[0][1].target)),
+    )
+
+
+def _stored_before(identity: Identity, write: Write, mirror: Mirror) -> bool:
+    return any(
+        other.owner == write.owner
+        and other.expression == write.expression
+        and (mirror.table, mirror.column) in other.columns
+        and (other.place.within or (0, 0)) < (write.place.within or (0, 0))
+        for other in identity.writes
+    )
+
+
+# The key of a new row
+
+
+def _new_row(schema: Schema, identity: Identity, write: Write) -> Iterator[Problem]:
+    sides = {identity.source.table, *identity.mirror_by_table}
+    triggers = [
+        trigger
+        for trigger in schema.triggers_by_function.get(QName(write.owner.schema, write.owner.name), ())
+        if trigger.table in sides and trigger.enabled in ("origin", "always") and "insert" in trigger.events
+    ]
+    for trigger in triggers:
+        keys = [key for key in write.reaches if _is_too_early(identity, write, trigger, key)]
+        if keys:
+            yield _problem(
+                write,
+                keys,
+                consequence=(
+                    f"The trigger {trigger.name} fails with 23503 at every new row of {trigger.table}: no sign-up gets"
+                    " through."
+                ),
+                severity=Severity.ERROR,
+                confidence=min(_confidence(identity, key) for key in keys),
+                remedy=None,
+            )
+            return
+
+
+def _is_too_early(identity: Identity, write: Write, trigger: Trigger, key: ForeignKey) -> bool:
+    if key.initially_deferred or not key.enforced:
+        return False
+    if key.target.table == trigger.table:
+        own = identity.mirror_by_table.get(key.table)
+        is_identity_key = own is not None and own.identity_key is not None and own.identity_key.ref == key.ref
+        return trigger.timing == "BEFORE" and not is_identity_key
+    mirror = identity.mirror_by_table.get(key.target.table)
+    if mirror is None:
+        return False
+    if _stored_before(identity, write, mirror):
+        return False
+    return not any(_fires_before(name.owner, name.part, trigger) for name in mirror.synced_by)
+
+
+def _fires_before(table: QName, name: str, trigger: Trigger) -> bool:
+    """Whether another trigger runs first. On one table those of the same kind run in the order of their names; those
+    of a table further up have run before there is a row here.
+    """
+    return table != trigger.table or name < trigger.name
+
+
+def _confidence(identity: Identity, key: ForeignKey) -> Confidence:
+    mirror = identity.mirror_by_table.get(key.target.table)
+    return Confidence.CERTAIN if mirror is None else mirror.confidence
+
+
+# What is said
+
+
+def _problem(
+    write: Write,
+    keys: list[ForeignKey],
+    consequence: str,
+    severity: Severity,
+    confidence: Confidence,
+    remedy: Remedy | None,
+) -> Problem:
+    columns = [str(Target(key.table, key.columns)) for key in keys]
+    targets = list(dict.fromkeys(str(key.target) for key in keys))
+    writes = "is the default of" if write.where == "default" else "is written into"
+    by = "" if write.where == "default" else f" by {write.owner}"
+    return Problem(
+        object=write.owner,
+        cause=f"{write.expression} {writes} {_and(columns)}{by}, and the key there looks it up in {_and(targets)}.",
+        consequence=consequence,
+        severity=severity,
+        confidence=confidence,
+        table=keys[0].table if len({key.table for key in keys}) == 1 else None,
+        columns=tuple(dict.fromkeys(column for key in keys for column in key.columns)),
+        target=keys[0].target,
+        place=write.place,
+        related=tuple(Note(f"{key.table} references {key.target} here", Place(key.ref)) for key in keys),
+        remedy=remedy,
+        key=f"{write.expression} {' '.join(sorted(columns))}",
+    )
+
+
+def _and(words: list[str] | list[QName]) -> str:
+    *first, last = [str(word) for word in words]
+    return f"{', '.join(first)} and {last}" if first else last
