@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.generate import STATEMENTS_PER_TABLE, write
-from bench.measure import Cost, median, program
+from bench.measure import Cost, median, once, program
 
 SIZES = (10, 100, 1_000, 10_000)
 
@@ -32,7 +32,7 @@ def measure(tables: int, files: int, root: Path, with_peers: bool = True) -> Ite
     cache = {"REFEREE_CACHE_DIR": str(root / f"cache-{tables}x{files}")}
     check = [program("referee"), "check", str(project), "--format", "json"]
     yield Row(tables, files, "referee, cold", median([*check, "--no-cache"], runs))
-    median(check, 1, cache)
+    once(check, cache)
     yield Row(tables, files, "referee, one file edited", _edited(check, project, runs, cache))
     if with_peers:
         yield from _peers(tables, files, project, runs)
@@ -44,7 +44,7 @@ def _edited(check: list[str], project: Path, runs: int, cache: dict[str, str]) -
     costs = []
     for run in range(runs):
         first.write_text(first.read_text() + f"-- edit {run}\n")
-        costs.append(median(check, 1, cache))
+        costs.append(once(check, cache))
     return sorted(costs, key=lambda cost: cost.cpu)[len(costs) // 2]
 
 

@@ -23,10 +23,11 @@ class Cost:
 
 def once(command: Sequence[str], env: dict[str, str] | None = None) -> Cost:
     """Runs a command once. Its output is thrown away and its exit status does not matter: linters exit with 1."""
+    # Installed packages are compiled once, whatever this shell says about writing bytecode.
+    environment = {**os.environ, **(env or {})}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     begin = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **(env or {})}
-    )
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     _pid, _status, usage = os.wait4(process.pid, 0)
     process.returncode = 0
     # ru_maxrss counts KiB on Linux and bytes on macOS.
@@ -35,7 +36,8 @@ def once(command: Sequence[str], env: dict[str, str] | None = None) -> Cost:
 
 
 def median(command: Sequence[str], runs: int = 3, env: dict[str, str] | None = None) -> Cost:
-    """The median cost of several runs."""
+    """The median cost of several runs, after one that warms the caches of the system."""
+    once(command, env)
     costs = [once(command, env) for _ in range(runs)]
     return Cost(
         statistics.median(cost.cpu for cost in costs),

@@ -110,6 +110,14 @@ class Identity:
         return frozenset({self.source, *(mirror.target for mirror in self.mirrors)})
 
     @cached_property
+    def writes_by_owner(self) -> Mapping[Ref, tuple[Write, ...]]:
+        """The writes of each function or default."""
+        found: dict[Ref, list[Write]] = {}
+        for write in self.writes:
+            found.setdefault(write.owner, []).append(write)
+        return {owner: tuple(writes) for owner, writes in found.items()}
+
+    @cached_property
     def mirror_by_table(self) -> Mapping[QName, Mirror]:
         return {mirror.table: mirror for mirror in self.mirrors}
 

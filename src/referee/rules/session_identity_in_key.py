@@ -126,11 +126,10 @@ def _session(identity: Identity, write: Write) -> Iterator[Problem]:
 
 def _stored_before(identity: Identity, write: Write, mirror: Mirror) -> bool:
     return any(
-        other.owner == write.owner
-        and other.expression == write.expression
+        other.expression == write.expression
         and (mirror.table, mirror.column) in other.columns
         and (other.place.within or (0, 0)) < (write.place.within or (0, 0))
-        for other in identity.writes
+        for other in identity.writes_by_owner[write.owner]
     )
 
 
