@@ -97,7 +97,7 @@ class _Spread:
     def __init__(self, schema: Schema, start: QName, singles: frozenset[QName]) -> None:
         self._schema = schema
         self._start = start
-        self._singles = singles | {start}
+        self.singles = singles | {start}
         self._settled: set[_Columns] = set()
         self.reached_by: dict[QName, set[str]] = {}
         """For each table whose rows are deleted along, the names of the keys that do so."""
@@ -133,7 +133,7 @@ class _Spread:
                     continue
                 if (key.table, key.columns) in self._settled:
                     continue  # a key nearer to the user has already deleted or emptied these rows
-                if key.table == table and table not in self._singles:
+                if key.table == table and table not in self.singles:
                     continue  # a user's rows that refer to each other go in one statement, after which none is left
                 yield chain, key
 
@@ -159,7 +159,7 @@ def _problem(schema: Schema, source: Target, block: _Block, spread: _Spread, own
     return Problem(
         object=key.ref,
         cause=_cause(source, block),
-        consequence=_consequence(block, own),
+        consequence=_consequence(block, own, spread.singles),
         severity=Severity.INFO if key.on_delete == "RESTRICT" else Severity.WARNING,
         confidence=Confidence.LIKELY if elsewhere else Confidence.CERTAIN,
         table=key.table,
@@ -181,10 +181,11 @@ def _cause(source: Target, block: _Block) -> str:
     return f"Deleting a user comes to a key that {what}: {' -> '.join([*links, last])}."
 
 
-def _consequence(block: _Block, own: bool) -> str:
+def _consequence(block: _Block, own: bool, singles: frozenset[QName]) -> str:
     if own and not block.chain:
         return f"No user who has a row in {block.key.table} can be deleted: {block.sqlstate}."
-    what = "the user" if not block.chain else f"what goes along in {block.chain[-1].table}"
+    user = not block.chain or block.chain[-1].table in singles
+    what = "the user" if user else f"what goes along in {block.chain[-1].table}"
     return f"Deleting a user fails with {block.sqlstate} as soon as a row of {block.key.table} refers to {what}."
 
 

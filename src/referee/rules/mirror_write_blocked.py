@@ -1,20 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from referee.model.change import CreatePolicy, Remedy, Safety
 from referee.model.finding import Confidence, Note, Problem, Severity
-from referee.model.identity import Identities, Identity, Mirror
+from referee.model.identity import Identities, Mirror
 from referee.model.names import Ref
 from referee.model.origins import Place
-from referee.model.schema import Policy, Schema, Table
+from referee.model.schema import Schema, Table
+from referee.rules._filling import SIGNED_IN, Command, has_function_that_fills, missing_command
 from referee.rules.base import Rule, plural
-from referee.sql import tree
-from referee.sql.expressions import read_expression
-
-_Command = Literal["insert", "select", "update"]
-_SIGNED_IN = "authenticated"
 
 
 class MirrorWriteBlocked(Rule):
@@ -88,68 +83,15 @@ class MirrorWriteBlocked(Rule):
                 table = schema.table(mirror.table)
                 if table is None or not table.row_security or mirror.complete:
                     continue
-                if _can_be_called_for(schema, identity, mirror):
+                if has_function_that_fills(schema, identity, mirror):
                     continue
                 relying = sum(
                     reference.key.target.table == mirror.table and reference.verdict != "identity-key"
                     for reference in identity.references
                 )
-                missing = _missing(schema, table)
+                missing = missing_command(schema, table)
                 if relying and missing is not None:
                     yield _problem(mirror, table, missing, relying)
-
-
-def _can_be_called_for(schema: Schema, identity: Identity, mirror: Mirror) -> bool:
-    for write in identity.writes:
-        if write.where == "function" and (mirror.table, mirror.column) in write.columns:
-            found = schema.functions_by_name.get(write.owner.owner, ())
-            if any(function.ref == write.owner and function.security_definer for function in found):
-                return True
-    return False
-
-
-def _missing(schema: Schema, table: Table) -> _Command | None:
-    commands: tuple[_Command, ...] = ("insert", "select", "update")
-    return next((command for command in commands if not _allows(schema, table, command)), None)
-
-
-def _allows(schema: Schema, table: Table, command: _Command) -> bool:
-    return any(
-        policy.permissive
-        and policy.command in (command, "all")
-        and _is_for_users(schema, policy)
-        and not _never_holds(policy, command)
-        for policy in table.policies
-    )
-
-
-def _is_for_users(schema: Schema, policy: Policy) -> bool:
-    if "public" in policy.roles or _SIGNED_IN in policy.roles or _SIGNED_IN not in schema.roles:
-        return True
-    return any(role in policy.roles for role in schema.roles[_SIGNED_IN].member_of)
-
-
-def _never_holds(policy: Policy, command: _Command) -> bool:
-    text = (policy.check or policy.using) if command == "insert" else policy.using
-    return text is not None and _excludes_users(read_expression(text))
-
-
-def _excludes_users(condition: tree.Expr) -> bool:
-    if isinstance(condition, tree.Literal):
-        return condition.value in (None, "false", "f")
-    if not isinstance(condition, tree.Operator):
-        return False
-    if condition.name == "and":
-        return any(_excludes_users(arg) for arg in condition.args)
-    if condition.name == "or":
-        return all(_excludes_users(arg) for arg in condition.args)
-    return condition.name == "=" and any(_is_service_role(arg) for arg in condition.args)
-
-
-def _is_service_role(value: tree.Expr) -> bool:
-    while isinstance(value, tree.Cast):
-        value = value.arg
-    return isinstance(value, tree.Literal) and value.value == "service_role"
 
 
 _WHAT_FAILS = {
@@ -159,7 +101,7 @@ _WHAT_FAILS = {
 }
 
 
-def _problem(mirror: Mirror, table: Table, missing: _Command, relying: int) -> Problem:
+def _problem(mirror: Mirror, table: Table, missing: Command, relying: int) -> Problem:
     keys = f"{plural(relying, 'foreign key')} to it {'fails' if relying == 1 else 'fail'} with 23503"
     after = "" if missing == "update" else f"; for a user whose row is missing {keys}"
     minor = missing == "update" or bool(mirror.synced_by)
@@ -172,6 +114,6 @@ def _problem(mirror: Mirror, table: Table, missing: _Command, relying: int) -> P
         table=mirror.table,
         columns=(mirror.column,),
         related=tuple(Note(f"the policy for {policy.command.upper()}", Place(policy.ref)) for policy in table.policies),
-        remedy=Remedy(CreatePolicy(mirror.table, missing, _SIGNED_IN, mirror.column), Safety.UNSAFE),
+        remedy=Remedy(CreatePolicy(mirror.table, missing, SIGNED_IN, mirror.column), Safety.UNSAFE),
         key=missing,
     )

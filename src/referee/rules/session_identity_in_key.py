@@ -8,6 +8,7 @@ from referee.model.identity import Identities, Identity, Mirror, Write
 from referee.model.names import QName, Target
 from referee.model.origins import Place
 from referee.model.schema import ForeignKey, Schema, Trigger
+from referee.rules._filling import sure_unfilled
 from referee.rules.base import Rule
 
 
@@ -78,10 +79,11 @@ class SessionIdentityInKey(Rule):
 
     ## How referee knows
     It reads the bodies of functions in SQL and PL/pgSQL and follows the value through variables, casts and COALESCE.
-    It is likely where no trigger gives each new user a row in the mirror; a warning where one does but not always,
-    because of a condition or a swallowed error; certain where a trigger on the source stores an id before anything
-    can have put it into the mirror. It is silent where a sound trigger fills the mirror. SQL that is built at run
-    time is not read; `referee check` lists it among the gaps.
+    It is an error where no trigger on the source fills the mirror, possible because application code may, and likely
+    where a disabled trigger or row security speaks against that; a warning where a trigger does but not always, because
+    of a condition or a swallowed error. It is certain where a trigger on the source stores an id before anything can
+    have put it into the mirror. It is silent where a sound trigger fills the mirror. SQL that is built at run time is
+    not read; `referee check` lists it among the gaps.
     """
 
     severity = Severity.ERROR
@@ -92,13 +94,13 @@ class SessionIdentityInKey(Rule):
                 if write.expression.startswith("NEW."):
                     yield from _new_row(schema, identity, write)
                 else:
-                    yield from _session(identity, write)
+                    yield from _session(schema, identity, write)
 
 
 # The session's user
 
 
-def _session(identity: Identity, write: Write) -> Iterator[Problem]:
+def _session(schema: Schema, identity: Identity, write: Write) -> Iterator[Problem]:
     failing = [
         (key, mirror)
         for key in write.reaches
@@ -114,12 +116,9 @@ def _session(identity: Identity, write: Write) -> Iterator[Problem]:
     yield _problem(
         write,
         keys,
-        consequence=(
-            f"A user without a row in {_and(mirrors)}, which {how}, gets 23503 here, even where the application names"
-            " no user."
-        ),
+        consequence=(f"A user without a row in {_and(mirrors)}, which {how}, gets 23503 {_when(write)}."),
         severity=Severity.WARNING if filled else Severity.ERROR,
-        confidence=min(Confidence.LIKELY, *(mirror.confidence for _, mirror in failing)),
+        confidence=min(sure_unfilled(schema, identity, mirror) for _, mirror in failing),
         remedy=None if filled else Remedy(CreateSyncTrigger(identity.source, failing[0][1].target)),
     )
 
@@ -131,6 +130,12 @@ def _stored_before(identity: Identity, write: Write, mirror: Mirror) -> bool:
         and (other.place.within or (0, 0)) < (write.place.within or (0, 0))
         for other in identity.writes_by_owner[write.owner]
     )
+
+
+def _when(write: Write) -> str:
+    if write.where == "function":
+        return f"from {write.owner}"
+    return "here, even where the application names no user"
 
 
 # The key of a new row

@@ -9,6 +9,7 @@ from referee.model.identity import Identities, Identity, Mirror
 from referee.model.names import Ref
 from referee.model.origins import Place
 from referee.model.schema import Column, Schema
+from referee.rules._filling import is_guess
 from referee.rules.base import Rule
 
 # A default that names the session's user makes no id: it takes the one that exists.
@@ -73,6 +74,8 @@ class UnlinkedMirror(Rule):
     def check(self, schema: Schema, identities: Identities) -> Iterator[Problem]:
         for identity in identities.all:
             for mirror in identity.mirrors:
+                if is_guess(mirror):
+                    continue
                 table = schema.table(mirror.table)
                 column = table.column(mirror.column) if table is not None else None
                 if mirror.identity_key is None:

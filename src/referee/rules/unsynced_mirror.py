@@ -3,11 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from referee.model.change import Change, CreateSyncTrigger, EnableTrigger, Remedy, Safety
-from referee.model.finding import Confidence, Note, Problem, Severity
+from referee.model.finding import Note, Problem, Severity
 from referee.model.identity import Evidence, Identities, Identity, Mirror, Reference
 from referee.model.names import QName, Ref
 from referee.model.origins import Place
 from referee.model.schema import Schema
+from referee.rules._filling import is_guess, sure_unfilled, users_cannot_insert
 from referee.rules.base import Rule, plural
 
 
@@ -64,8 +65,8 @@ class UnsyncedMirror(Rule):
     ## How referee knows
     It does not. A trigger that no migration creates may exist in production: `supabase db dump` leaves out everything
     in `auth`, triggers included, and so do many schema diffs. The finding is possible; likely where a trigger is
-    there but disabled, or where a function would fill the mirror but no trigger calls it. `referee check --db` reads
-    the truth.
+    there but disabled, where a function would fill the mirror but no trigger calls it, or where row security keeps
+    users from inserting their row. `referee check --db` reads the truth.
     """
 
     severity = Severity.WARNING
@@ -74,8 +75,8 @@ class UnsyncedMirror(Rule):
         for identity in identities.all:
             relying = _relying(identity)
             for mirror in identity.mirrors:
-                if relying.get(mirror.table) and not mirror.synced_by:
-                    yield _problem(identity, mirror, relying[mirror.table])
+                if relying.get(mirror.table) and not mirror.synced_by and not is_guess(mirror):
+                    yield _problem(schema, identity, mirror, relying[mirror.table])
 
 
 def _relying(identity: Identity) -> dict[QName, list[Reference]]:
@@ -87,20 +88,20 @@ def _relying(identity: Identity) -> dict[QName, list[Reference]]:
     return found
 
 
-def _problem(identity: Identity, mirror: Mirror, references: list[Reference]) -> Problem:
+def _problem(schema: Schema, identity: Identity, mirror: Mirror, references: list[Reference]) -> Problem:
     idle = next((evidence for evidence in mirror.evidence if evidence.kind == "trigger"), None)
     relying = (
         f"{plural(len(references), 'foreign key')} {'relies' if len(references) == 1 else 'rely'} on {mirror.target}"
     )
     return Problem(
         object=Ref("table", *mirror.table),
-        cause=f"{relying}, but {_what_is_missing(identity, mirror, idle)}.",
+        cause=f"{relying}, but {_what_is_missing(identity, idle)}{_nor_users(schema, identity, mirror)}.",
         consequence=(
             f"Unless something outside the database inserts it, a user who signs up has no row in {mirror.table},"
             " and every row that names them through these keys fails with 23503."
         ),
         severity=Severity.WARNING,
-        confidence=min(mirror.confidence, Confidence.LIKELY if idle else Confidence.POSSIBLE),
+        confidence=sure_unfilled(schema, identity, mirror),
         table=mirror.table,
         columns=(mirror.column,),
         target=mirror.target,
@@ -112,12 +113,16 @@ def _problem(identity: Identity, mirror: Mirror, references: list[Reference]) ->
     )
 
 
-def _what_is_missing(identity: Identity, mirror: Mirror, idle: Evidence | None) -> str:
+def _what_is_missing(identity: Identity, idle: Evidence | None) -> str:
     if idle is None or idle.place is None:
         return f"no trigger on {identity.source.table} in this schema inserts a row into it"
     if idle.place.ref.kind == "trigger":
         return f"the trigger {idle.place.ref.part} that would fill it is disabled"
     return f"{idle.place.ref} would fill it and no trigger in this schema calls it"
+
+
+def _nor_users(schema: Schema, identity: Identity, mirror: Mirror) -> str:
+    return ", and no policy lets users insert their own" if users_cannot_insert(schema, identity, mirror) else ""
 
 
 def _idle_note(idle: Evidence | None) -> Iterator[Note]:
