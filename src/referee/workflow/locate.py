@@ -23,7 +23,7 @@ def locate(rule: str, problem: Problem, origins: Origins) -> Finding:
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Findings by file, line and object; those without a place in a file come last."""
+    """Findings by file, line and object, the gravest of each first; those without a place in a file come last."""
     return tuple(sorted(findings, key=_order))
 
 
@@ -35,10 +35,10 @@ def fingerprint(rule: str, problem: Problem) -> str:
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _order(finding: Finding) -> tuple[bool, str, int, str, int, str, str]:
+def _order(finding: Finding) -> tuple[bool, str, int, str, int, int, str, str]:
     at, problem = finding.location, finding.problem
-    place = ("", 0, 0) if at is None else (at.file, at.line, at.column)
-    return (at is None, place[0], place[1], str(problem.object), place[2], finding.rule, problem.key)
+    file, line, column = ("", 0, 0) if at is None else (at.file, at.line, at.column)
+    return (at is None, file, line, str(problem.object), column, -problem.severity, finding.rule, problem.key)
 
 
 def _note(note: Note, origins: Origins) -> LocatedNote:

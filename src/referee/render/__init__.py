@@ -1,0 +1,1 @@
+"""Renderers: one file per format. Each takes a Diagnosis and gives the whole text."""
