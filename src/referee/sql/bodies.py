@@ -45,8 +45,8 @@ MAX_ALTERNATIVES = 16
 def read_body(language: str, text: str) -> Body:
     """The body of a function in ``language``, read once per process. Nothing is raised, whatever the text.
 
-    Offsets count characters of ``text``. For BEGIN ATOMIC and RETURN bodies ``text`` runs from that word to the end. What could
-    not be read, and every body in a language other than SQL and PL/pgSQL, is in ``gaps``.
+    Offsets count characters of ``text``. For BEGIN ATOMIC and RETURN bodies ``text`` runs from that word to the end.
+    What could not be read, and every body in a language other than SQL and PL/pgSQL, is in ``gaps``.
     """
     key = (language, text)
     body = _bodies.get(key)
@@ -155,8 +155,9 @@ def _outside_queries(expr: Expr) -> Iterator[Expr]:
 
 
 def place_of(step: Step, assignment: Assignment | None = None) -> tuple[int, int]:
-    """The character range of what assigns a value: the statement of a step (``new.created_by := auth.uid()``), without its
-    semicolon; of an assignment in its query ``column = value``, or the value alone where the column stands apart (INSERT).
+    """The character range of what assigns a value: the statement of a step (``new.created_by := auth.uid()``),
+    without its semicolon; of an assignment in its query ``column = value``, or the value alone where the column
+    stands apart (INSERT).
     """
     if assignment is None or assignment.start < 0:
         return step.start, step.end
@@ -176,8 +177,9 @@ _UNKNOWN = Other()
 def variable_values(body: Body) -> Mapping[str, tuple[Expr, ...]]:
     """All expressions that each variable may be assigned: defaults, ``:=``, INTO by position, FOR loops.
 
-    Names are dotted: "new.created_by", and "rec.id" for a field of a row that a query with named outputs fills. ``Other()``
-    stands for a value that the text does not tell: FETCH, GET DIAGNOSTICS, EXECUTE ... INTO, ``SELECT *``.
+    Names are dotted: "new.created_by", and "rec.id" for a field of a row that a query with named outputs fills.
+    ``Other()`` stands for a value that the text does not tell: FETCH, GET DIAGNOSTICS, EXECUTE ... INTO, ``SELECT
+    *``.
     """
     found: dict[str, dict[str, Expr]] = {}
 
@@ -224,8 +226,8 @@ def resolve_variables(expr: Expr, values: Mapping[str, tuple[Expr, ...]], depth:
     """What a value may be once variables are followed, up to ``depth`` assignments back.
 
     Where the whole value is a variable (casts aside), each of its values is an alternative; inside an expression only
-    variables with one value are replaced. A variable that nothing assigns stays as it is, and so does one with more than
-    MAX_ALTERNATIVES values.
+    variables with one value are replaced. A variable that nothing assigns stays as it is, and so does one with more
+    than MAX_ALTERNATIVES values.
     """
     if isinstance(expr, Cast):
         inner = resolve_variables(expr.arg, values, depth)

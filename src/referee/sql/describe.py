@@ -6,8 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 from referee.model.names import quote
-from referee.sql.tree import Call, Case, Cast, Column, Expr, Literal, Operator, Other, Query, Subquery, TableUse
-
+from referee.sql.builtins import GRAMMAR_CALLS
+from referee.sql.tree import (
+    Assignment,
+    Call,
+    Case,
+    Cast,
+    Column,
+    Expr,
+    Literal,
+    Operator,
+    Other,
+    Query,
+    Subquery,
+    TableUse,
+)
 
 _POSTFIX = frozenset(
     (
@@ -25,9 +38,11 @@ _POSTFIX = frozenset(
 
 
 def describe(expr: Expr) -> str:
-    """The expression as text in one way of writing: keywords in lower case, no casts on constants, IN for = ANY (ARRAY[...]),
-    LIKE for ~~, >= and <= for BETWEEN. Two expressions with the same text mean the same, but for what the nodes do not hold
-    (type modifiers, collations, and the joins of subqueries).
+    """The expression as text in one way of writing: keywords in lower case, no casts on constants, IN for = ANY
+    (ARRAY[...]), LIKE for ~~, >= and <= for BETWEEN.
+
+    Two expressions with the same text mean the same, but for what the nodes do not hold (type modifiers, collations,
+    and how the tables of a subquery are joined).
 
     >>> describe(Operator("any", (Column(("x",)), Operator("array", (Cast(Literal("a"), None, "text"),)))))
     "x = 'a'"
@@ -46,6 +61,9 @@ def _column(expr: Column) -> str:
 
 
 def _call(expr: Call) -> str:
+    if expr.schema is None and expr.name in GRAMMAR_CALLS:
+        # CURRENT_USER has no parentheses; quoted, coalesce would be a function of that name.
+        return f"{expr.name}({_list(expr.args)})" if expr.args else expr.name
     name = quote(expr.name) if expr.schema is None else f"{quote(expr.schema)}.{quote(expr.name)}"
     return f"{name}({_list(expr.args)})"
 
@@ -172,19 +190,23 @@ def _subquery(expr: Subquery) -> str:
 
 def describe_query(query: Query) -> str:
     """A query as short text: what it does to which tables, under which conditions."""
-    words = [query.action]
+    words: list[str] = [query.action]
     if query.target is not None:
         words.append(_table(query.target))
     if query.assignments:
-        pairs = (f"{quote(one.column)} = {describe(one.value) if one.value else 'default'}" for one in query.assignments)
-        words.append("set " + ", ".join(pairs))
+        words.append("set " + ", ".join([_assignment(one) for one in query.assignments]))
     if query.outputs:
         words.append(_list(tuple([output.value for output in query.outputs])))
-    if query.sources:
-        words.append("from " + ", ".join([_table(source) for source in query.sources]))
+    if query.sources or query.derived:
+        words.append("from " + ", ".join([*map(_table, query.sources), *map(quote, query.derived)]))
     if query.conditions:
         words.append("where " + " and ".join([_operand(condition) for condition in query.conditions]))
     return " ".join(words)
+
+
+def _assignment(assignment: Assignment) -> str:
+    value = "default" if assignment.value is None else describe(assignment.value)
+    return f"{quote(assignment.column)} = {value}"
 
 
 def _table(use: TableUse) -> str:

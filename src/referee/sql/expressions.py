@@ -48,8 +48,8 @@ def read_expression(text: str) -> Expr:
 def read_values(text: str, shift: int = 0) -> tuple[Expr, ...]:
     """The expressions of a comma-separated list; ``shift`` is added to their offsets.
 
-    Text with clauses behind the list (``count(*) from t``, which PL/pgSQL allows) is one Subquery. Raises SqlSyntaxError, its
-    offset in ``text``.
+    Text with clauses behind the list (``count(*) from t``, which PL/pgSQL allows) is one Subquery. Raises
+    SqlSyntaxError, its offset in ``text``.
     """
     if simple := _SIMPLE.fullmatch(text):
         found = _simple_value(simple, shift)
@@ -93,7 +93,9 @@ def _simple_value(match: re.Match[str], start: int) -> Expr | None:
 
 
 def translate(tree: Tree, offset_map: OffsetMap) -> Expr:
-    """The expression of a libpg_query node ``{kind: fields}``; ``offset_map`` turns its byte offsets into what is stored."""
+    """The expression of a libpg_query node ``{kind: fields}``; ``offset_map`` turns its byte offsets into what is
+    stored.
+    """
     return QueryTranslator(offset_map).expression(tree)
 
 
@@ -101,7 +103,9 @@ def translate(tree: Tree, offset_map: OffsetMap) -> Expr:
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
-    """The expressions directly inside one. Of a subquery that is its test; what its query holds is in ``walk_query``."""
+    """The expressions directly inside one. Of a subquery that is its test; what its query holds is in
+    ``walk_query``.
+    """
     if isinstance(expr, (Literal, Column)):
         return ()
     if isinstance(expr, (Call, Operator)):
@@ -118,11 +122,11 @@ def children(expr: Expr) -> tuple[Expr, ...]:
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
-    """The expression and all inside it, those of its subqueries included; each once."""
+    """The expression and all inside it, those of its subqueries included."""
     if isinstance(expr, (Literal, Column)):
         yield expr
         return
-    stack = [expr]
+    stack: list[Expr] = [expr]
     while stack:
         found = stack.pop()
         yield found
@@ -132,7 +136,9 @@ def walk(expr: Expr) -> Iterator[Expr]:
 
 
 def walk_query(query: Query) -> Iterator[Expr]:
-    """All expressions of a query and of the queries inside it; each once."""
+    """All expressions of a query and of the queries inside it. What two of them share (INSERT and the SELECT that
+    supplies its rows) comes twice.
+    """
     queries = [query]
     while queries:
         found = queries.pop()
@@ -164,8 +170,8 @@ def expressions_of(query: Query) -> Iterator[Expr]:
 
 
 def is_session_identity(expr: Expr) -> bool:
-    """Whether the value is the id of the user whose request this is: ``auth.uid()``, its definition in terms of the request's
-    claims, the claim "sub" of ``auth.jwt()``, casts of these and ``(SELECT auth.uid())``.
+    """Whether the value is the id of the user whose request this is: ``auth.uid()``, its definition in terms of the
+    request's claims, the claim "sub" of ``auth.jwt()``, casts of these and ``(SELECT auth.uid())``.
 
     COALESCE counts only where each of its arguments does: ``coalesce(auth.uid(), x)`` may be somebody else's id.
     """
@@ -218,7 +224,10 @@ def _is_claims(expr: Expr) -> bool:
     if isinstance(expr, Subquery):
         query = expr.query
         return (
-            expr.kind == "scalar" and not query.sources and len(query.outputs) == 1 and _is_claims(query.outputs[0].value)
+            expr.kind == "scalar"
+            and not query.sources
+            and len(query.outputs) == 1
+            and _is_claims(query.outputs[0].value)
         )
     if not isinstance(expr, Call):
         return False
@@ -244,25 +253,23 @@ def session_identity_in(expr: Expr) -> Expr | None:
 
 # NULL
 
-_NEVER_NULL_CALLS = frozenset(
-    """
-    concat concat_ws count row grouping now current_timestamp current_date current_time localtime localtimestamp
-    current_user current_role session_user user statement_timestamp clock_timestamp transaction_timestamp timeofday
-    gen_random_uuid uuid_generate_v4 uuidv4 uuidv7 random json_build_object json_build_array jsonb_build_object
-    jsonb_build_array json_object json_array format row_number rank dense_rank percent_rank cume_dist ntile
-    """.split()
-)
+_NEVER_NULL = """
+concat concat_ws count row grouping now current_timestamp current_date current_time localtime localtimestamp
+current_user current_role session_user user statement_timestamp clock_timestamp transaction_timestamp timeofday
+gen_random_uuid uuid_generate_v4 uuidv4 uuidv7 random json_build_object json_build_array jsonb_build_object
+jsonb_build_array json_object json_array format row_number rank dense_rank percent_rank cume_dist ntile
+"""
 # Functions that answer NULL to arguments that are not. Aggregates do so over no rows.
-_OFTEN_NULL_CALLS = frozenset(
-    """
-    uid role email jwt current_setting nullif sum avg min max array_agg string_agg json_agg jsonb_agg json_object_agg
-    jsonb_object_agg bool_and bool_or every bit_and bit_or any_value mode percentile_cont percentile_disc stddev variance
-    lag lead first_value last_value nth_value array_position array_length array_upper array_lower array_ndims regexp_match
-    regexp_substr substring to_regclass to_regtype to_regproc to_regprocedure to_regrole to_regnamespace
-    json_extract_path json_extract_path_text jsonb_extract_path jsonb_extract_path_text jsonb_path_query_first
-    json_value json_query current_schema inet_client_addr inet_server_addr col_description obj_description
-    """.split()
-)
+_OFTEN_NULL = """
+uid role email jwt current_setting nullif sum avg min max array_agg string_agg json_agg jsonb_agg json_object_agg
+jsonb_object_agg bool_and bool_or every bit_and bit_or any_value mode percentile_cont percentile_disc stddev variance
+lag lead first_value last_value nth_value array_position array_length array_upper array_lower array_ndims
+regexp_match regexp_substr to_regclass to_regtype to_regproc to_regprocedure to_regrole to_regnamespace
+json_extract_path json_extract_path_text jsonb_extract_path jsonb_extract_path_text jsonb_path_query_first
+json_value json_query current_schema inet_client_addr inet_server_addr col_description obj_description
+"""
+_NEVER_NULL_CALLS = frozenset(_NEVER_NULL.split())
+_OFTEN_NULL_CALLS = frozenset(_OFTEN_NULL.split())
 _NEVER_NULL_OPERATORS = frozenset(
     (
         "is null",
@@ -286,7 +293,8 @@ IsNullable = Callable[[Column], bool]
 def may_be_null(expr: Expr, is_nullable: IsNullable) -> bool:
     """Whether the value can be NULL, given which names can.
 
-    A function that nothing is known of is taken for strict and otherwise not NULL: its value can be NULL if an argument can.
+    A function that nothing is known of is taken for strict and otherwise not NULL: its value can be NULL if an
+    argument can.
     """
     if isinstance(expr, Literal):
         return expr.value is None
@@ -312,6 +320,9 @@ def _call_may_be_null(call: Call, is_nullable: IsNullable) -> bool:
         return all(may_be_null(arg, is_nullable) for arg in call.args)
     if call.name in _NEVER_NULL_CALLS:
         return False
+    if call.name == "substring" and len(call.args) == 2 and isinstance(call.args[1], Literal):
+        # substring(x from 'pattern'), where nothing may match.
+        return call.args[1].kind == "string" or may_be_null(call.args[0], is_nullable)
     return call.name in _OFTEN_NULL_CALLS or any(may_be_null(arg, is_nullable) for arg in call.args)
 
 
@@ -350,9 +361,13 @@ def _subquery_may_be_null(subquery: Subquery, is_nullable: IsNullable) -> bool:
     if subquery.kind in ("exists", "array"):
         return False
     # A scalar subquery over a table may find no row.
-    if subquery.kind == "scalar" and len(query.outputs) == 1 and not (query.sources or query.derived or query.conditions):
+    if (
+        subquery.kind == "scalar"
+        and len(query.outputs) == 1
+        and not (query.sources or query.derived or query.conditions)
+    ):
         return may_be_null(query.outputs[0].value, is_nullable)
-    return not _is_lone_count(query)
+    return subquery.kind != "scalar" or not _is_lone_count(query)
 
 
 def _is_lone_count(query: Query) -> bool:

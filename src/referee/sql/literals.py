@@ -93,7 +93,9 @@ def _same_object(a: str, b: str) -> bool:
 
 
 def _unquoted(name: str) -> str:
-    return re.sub(r'"((?:[^"]|"")*)"|([^"]+)', lambda part: part.group(1) or (part.group(2) or "").lower(), name.strip())
+    return re.sub(
+        r'"((?:[^"]|"")*)"|([^"]+)', lambda part: part.group(1) or (part.group(2) or "").lower(), name.strip()
+    )
 
 
 _MONTHS = {"year": 12, "yr": 12, "y": 12, "decade": 120, "century": 1200, "month": 1, "mon": 1}

@@ -1,18 +1,20 @@
 """Whether two texts of an expression mean the same, one as a person wrote it, the other as Postgres prints it.
 
-Postgres stores an expression as a tree and prints it in its own way (``pg_get_expr``, ``pg_get_constraintdef``, ``pg_policies``;
-with an empty search_path every name gets its schema). Both texts are parsed and reduced to one form, in which AND and OR are flat,
-IN, ``= ANY (ARRAY[...])`` and chains of OR are one thing, BETWEEN, LIKE and row comparisons are spelled out, and the names
-of a subquery's tables are replaced by their positions. Then the two forms are compared, with allowance for what only one
-side can have: a qualification of a name, a cast that Postgres adds on its own, the type of a constant.
+Postgres stores an expression as a tree and prints it in its own way (``pg_get_expr``, ``pg_get_constraintdef``,
+``pg_policies``; with an empty search_path every name gets its schema). Both texts are parsed and reduced to one form,
+in which AND and OR are flat, IN, ``= ANY (ARRAY[...])`` and chains of OR are one thing, BETWEEN, LIKE and row
+comparisons are spelled out, and the names of a subquery's tables are replaced by their positions. Then the two forms
+are compared, with allowance for what only one side can have: a qualification of a name, a cast that Postgres adds on
+its own, the type of a constant.
 
 What it cannot see, since it knows no schema:
 
-* Added qualifications and implicit casts are taken on trust: ``users.id`` passes for ``public.users.id``, ``x`` for ``x::text``
-  (but ``x::uuid`` not for ``x``, and ``auth.users`` not for ``public.users``). So the relation is not transitive.
+* Added qualifications and implicit casts are taken on trust: ``users.id`` passes for ``public.users.id``, ``x`` for
+  ``x::text`` (but ``x::uuid`` not for ``x``, and ``auth.users`` not for ``public.users``). So the relation is not
+  transitive.
 * ``SELECT *`` and ``NATURAL JOIN`` are expanded by Postgres and then differ (not inside EXISTS, whose list is ignored).
-* Constants are compared as text, after evaluating numbers, booleans, intervals, JSON, dates and names of objects; other types'
-  input rules are not known. A time without a zone passes for the same time in UTC.
+* Constants are compared as text, after evaluating numbers, booleans, intervals, JSON, dates and names of objects;
+  other types' input rules are not known. A time without a zone passes for the same time in UTC.
 * Operands are compared in their order: ``a = b`` is not ``b = a``.
 * ``(SELECT f())`` is not ``f()``: it says the same but runs differently.
 """
@@ -29,7 +31,9 @@ from referee.sql.parse import SqlSyntaxError, Tree, parse
 # A reduced tree: a tuple that starts with its kind, or a plain str, int, bool or None.
 Form = tuple[Any, ...]
 
-_CHECK = re.compile(r"\s*check\s*(\(.*\))\s*(?:(?:no\s+inherit|not\s+valid|not\s+enforced)\s*)*", re.IGNORECASE | re.DOTALL)
+_CHECK = re.compile(
+    r"\s*check\s*(\(.*\))\s*(?:(?:no\s+inherit|not\s+valid|not\s+enforced)\s*)*", re.IGNORECASE | re.DOTALL
+)
 
 
 def same_meaning(a: str, b: str) -> bool:
@@ -73,10 +77,19 @@ def _reduce(statement: Tree, named: bool) -> Form:
 
 # Fields that say where or how something was written, not what.
 _FORM_ONLY = frozenset(
-    """
-    location list_start list_end rexpr_list_start rexpr_list_end funcformat row_format inh relpersistence limitOption
-    lockedRels
-    """.split()
+    (
+        "location",
+        "list_start",
+        "list_end",
+        "rexpr_list_start",
+        "rexpr_list_end",
+        "funcformat",
+        "row_format",
+        "inh",
+        "relpersistence",
+        "limitOption",
+        "lockedRels",
+    )
 )
 _SPELLED_OUT = frozenset(("=", "<>"))
 # Marks the position of a function in FROM: "unnest(x) AS tag" prints as "unnest(x) tag(tag)", and "tag" as "tag.tag".
@@ -157,7 +170,7 @@ class _Reducer:
     def _operator(self, fields: Tree) -> Form:
         kind = fields["kind"]
         name = fields["name"][-1]["String"]["sval"]
-        if kind.startswith("AEXPR_BETWEEN") or kind.startswith("AEXPR_NOT_BETWEEN"):
+        if kind.startswith(("AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN")):
             return self._between(kind, fields)
         left = self.node(fields["lexpr"]) if "lexpr" in fields else None
         right = self.node(fields["rexpr"])
@@ -230,9 +243,7 @@ class _Reducer:
             parts.append(("with", self.node(fields["withClause"])))
         # First FROM: what stands before it in the text uses its names.
         parts.append(("from", *self.nodes(fields.get("fromClause"))))
-        for side in ("larg", "rarg"):
-            if side in fields:
-                parts.append((side, self.select(fields[side], named)))
+        parts.extend((side, self.select(fields[side], named)) for side in ("larg", "rarg") if side in fields)
         if "targetList" in fields:
             parts.append(("outputs", *[self._output(target["ResTarget"], named) for target in fields["targetList"]]))
         parts.extend((name, self.node(fields[name])) for name in sorted(fields) if name not in _SELECT_FIELDS)
@@ -361,12 +372,11 @@ def _implied_name(tree: Tree) -> str:
 # Comparing
 
 # Casts that Postgres adds on its own: implicit ones, and those of columns' defaults to the columns' types.
-_ADDED_CASTS = frozenset(
-    """
-    text varchar bpchar char name int2 int4 int8 numeric float4 float8 oid regclass regtype regproc regrole regnamespace
-    date timestamp timestamptz time timetz interval inet bit varbit jsonpath
-    """.split()
-)
+_ADDED = """
+text varchar bpchar char name int2 int4 int8 numeric float4 float8 oid regclass regtype regproc regrole regnamespace
+date timestamp timestamptz time timetz interval inet bit varbit jsonpath
+"""
+_ADDED_CASTS = frozenset(_ADDED.split())
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -428,7 +438,11 @@ def _suffix(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
 
 
 def _same_call(a: Form, b: Form) -> bool:
-    return _suffix(a[1], b[1]) and len(a) == len(b) and all(_same(one, other) for one, other in zip(a[2:], b[2:], strict=True))
+    return (
+        _suffix(a[1], b[1])
+        and len(a) == len(b)
+        and all(_same(one, other) for one, other in zip(a[2:], b[2:], strict=True))
+    )
 
 
 _COMPARERS = {"name": _same_name, "call": _same_call, "type": _same_type}

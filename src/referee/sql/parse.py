@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import re
 import sys
 import threading
+from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ Tree = dict[str, Any]
 _SHORT = 8_000
 _LONG = 1_000_000
 _STACK_BYTES_PER_CHARACTER = 1_000
+
+_FOLLOWING_BYTE = re.compile(rb"[\x80-\xbf]")
 
 
 class SqlSyntaxError(RefereeError):
@@ -127,5 +131,6 @@ def char_offsets(text: str) -> Callable[[int], int]:
     """A function that turns byte offsets of the UTF-8 form of ``text`` into character offsets."""
     if text.isascii():
         return lambda offset: offset
-    encoded = text.encode("utf-8", errors="replace")
-    return lambda offset: len(encoded[:offset].decode("utf-8", errors="ignore"))
+    # Every byte but the first of a character moves what follows by one.
+    following = [byte.start() for byte in _FOLLOWING_BYTE.finditer(text.encode("utf-8", errors="replace"))]
+    return lambda offset: offset - bisect_left(following, offset)

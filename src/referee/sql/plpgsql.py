@@ -1,8 +1,9 @@
 """PL/pgSQL bodies: tree-sitter says where the statements are, libpg_query what the SQL inside them means.
 
-tree-sitter reads on behind anything that it does not understand. Its grammar is narrower than PL/pgSQL in a few places
-(E'' strings and dollar quotes in RAISE, quoted type names, COLLATE): a body with errors is therefore read once more with such
-things replaced by simpler ones of the same length, which moves no offset. What still is an error becomes a gap.
+tree-sitter reads on behind anything that it does not understand. Its grammar is narrower than PL/pgSQL in a few
+places (E'' strings and dollar quotes in RAISE, quoted type names, COLLATE): a body with errors is therefore read once
+more with such things replaced by simpler ones of the same length, which moves no offset. What still is an error
+becomes a gap.
 """
 
 from __future__ import annotations
@@ -35,19 +36,22 @@ from referee.sql.tree import (
 # How control can leave a statement, as bits: on to the next one, by RETURN, by an error, by EXIT or CONTINUE.
 _ON, _RETURN, _RAISE, _LEAVE = 1, 2, 4, 8
 
-#: Behind this many conditions further ones are no longer noted: early returns by the thousand would make every later step
-#: carry all of them.
+#: Behind this many conditions further ones are no longer noted: early returns by the thousand would make every later
+#: step carry all of them.
 MAX_GUARDS = 64
 _MAX_DEPTH = 60
 _MAX_LENGTH = 2_000_000
 
-_parser = Parser(Language(tree_sitter_postgres.language_plpgsql()))
+# The package's type stubs know its SQL grammar only.
+_parser = Parser(Language(tree_sitter_postgres.language_plpgsql()))  # type: ignore[attr-defined]
 
 
 def read_plpgsql(text: str) -> Body:
     """The body of a PL/pgSQL function. Nothing is raised: what cannot be read is among the gaps."""
     if len(text) > _MAX_LENGTH:
-        gap = BodyGap(f"a body of {len(text):,} characters is longer than referee reads ({_MAX_LENGTH:,})", 0, len(text))
+        gap = BodyGap(
+            f"a body of {len(text):,} characters is longer than referee reads ({_MAX_LENGTH:,})", 0, len(text)
+        )
         return Body("plpgsql", gaps=(gap,))
     return _Reader(text).read()
 
@@ -151,7 +155,9 @@ class _Reader:
         return values[0] if len(values) == 1 else None
 
     def _query(self, text: str, start: int, into: tuple[str, ...] = ()) -> Query | None:
-        """The query that a text holds, which stands at ``start`` of the body; a gap and None where it cannot be read."""
+        """The query that a text holds, which stands at ``start`` of the body; a gap and None where it cannot be
+        read.
+        """
         try:
             return read_statement(text, start, into)
         except SqlSyntaxError as error:
@@ -192,7 +198,9 @@ class _Reader:
     # Blocks and sequences
 
     def _sequence(self, node: Node) -> int:
-        """Reads the statements of a section, one after the other; how control leaves it. Guards that early exits add stay."""
+        """Reads the statements of a section, one after the other; how control leaves it. Guards that early exits add
+        stay.
+        """
         exits = _ON
         if node.type == "ERROR":
             self.entered.add(node.id)
@@ -220,19 +228,12 @@ class _Reader:
         self.depth -= 1
         return exits
 
-    def _under(self, guards: Sequence[Guard], read: Callable[[], Guard]) -> Guard:
-        """What ``read`` finds where further conditions hold."""
-        before = self.guards
-        self.guards = (*before, *guards)[:MAX_GUARDS]
-        found = read()
-        self.guards = before
-        return found
-
-    def _within(self, node: Node | None, guards: Sequence[Guard] = (), loop: bool = False) -> tuple[int, tuple[Guard, ...]]:
+    def _within(
+        self, node: Node | None, guards: Sequence[Guard] = (), loop: bool = False
+    ) -> tuple[int, tuple[Guard, ...]]:
         """Reads a section under further conditions; how control leaves it, and the guards that hold at its end."""
         before = self.guards
-        if guards and len(before) < MAX_GUARDS:
-            self.guards = (*before, *guards)[:MAX_GUARDS]
+        self.guards = _limited(before, guards)
         self.loops += loop
         exits = self._sequence(node) if node is not None else _ON
         self.loops -= loop
@@ -304,8 +305,8 @@ class _Reader:
     def _declaration(self, node: Node) -> None:
         name, kind, start = "", "", -1
         default: Expr | None = None
-        children = node.children
-        for index, child in enumerate(children):
+        is_alias = False
+        for child in node.children:
             match child.type:
                 case "decl_varname":
                     start, end = self._range(child)
@@ -317,7 +318,9 @@ class _Reader:
                     value = next((part for part in child.children if part.type == "sql_expression"), None)
                     default = self._value(value) if value is not None else None
                 case "kw_alias":
-                    first, last = self._range(children[index + 2])
+                    is_alias = True
+                case "param" | "any_identifier" if is_alias:
+                    first, last = self._range(child)
                     default = Column(ranges.name_parts(self.text[first:last]), first)
                 case "kw_cursor":
                     kind = "cursor"
@@ -352,12 +355,25 @@ class _Reader:
         failed: list[Guard] = []
         outcomes: list[_Outcome] = []
         otherwise: Node | None = None
-        for clause in (node, *node.children):
-            if clause.type == "else_clause":
-                otherwise = _child(clause, "proc_sect")
-            elif clause.type in ("stmt_if", "elsif_clause") and (test := _child(clause, "sql_expression")) is not None:
-                guard = self._under(failed, lambda test=test: self._test(test))  # type: ignore[misc]
-                outcomes.append(self._within(_child(clause, "proc_sect"), (*failed, guard)))
+        clauses = [node]
+        for child in node.children:
+            if child.type == "elsif_clause":
+                clauses.append(child)
+            elif child.type == "else_clause":
+                otherwise = _child(child, "proc_sect")
+        before = self.guards
+        for clause in clauses:
+            test = section = None
+            for child in clause.children:
+                if child.type == "sql_expression":
+                    test = child
+                elif child.type == "proc_sect":
+                    section = child
+            if test is not None:
+                self.guards = _limited(before, failed)
+                guard = self._test(test)
+                self.guards = before
+                outcomes.append(self._within(section, (*failed, guard)))
                 failed.append(_negated(guard))
         outcomes.append(self._within(otherwise, failed))
         return self._join(outcomes, failed)
@@ -403,9 +419,9 @@ class _Reader:
         going_on = [at_end for leaving, at_end in outcomes if leaving & _ON]
         if len(going_on) == 1:
             self.guards = going_on[0]
-        elif going_on and len(self.guards) < MAX_GUARDS:
+        elif going_on:
             ended = next(index for index, (leaving, _) in enumerate(outcomes) if leaving & _ON)
-            self.guards = (*self.guards, *failed[:ended])[:MAX_GUARDS]
+            self.guards = _limited(self.guards, failed[:ended])
         return exits
 
     # Loops
@@ -457,14 +473,18 @@ class _Reader:
         place = self._head(node)
         # The loop's variable is declared by the loop.
         self.variables.extend(Variable(name, "integer", None, start) for name in names)
-        self._step("other", place, self.text[place[0] : place[1]], query=Query("other", into=names), value=Other(tuple(bounds)))
+        self._step(
+            "other", place, self.text[place[0] : place[1]], query=Query("other", into=names), value=Other(tuple(bounds))
+        )
 
     def _foreach(self, node: Node) -> int:
         variable, array = _child(node, "for_variable"), _child(node, "sql_expression")
         names = self._names(variable) if variable is not None else ()
         if array is not None:
             start, end = self._range(array)
-            self._step("other", (start, end), self.text[start:end], query=Query("other", into=names), value=self._value(array))
+            self._step(
+                "other", (start, end), self.text[start:end], query=Query("other", into=names), value=self._value(array)
+            )
         return _ON | (self._loop_body(node) & (_RETURN | _RAISE))
 
     def _exit(self, node: Node) -> int:
@@ -473,8 +493,7 @@ class _Reader:
             self._plain(node)
             return _LEAVE
         guard = self._test(test)
-        if len(self.guards) < MAX_GUARDS:
-            self.guards = (*self.guards, _negated(guard))
+        self.guards = _limited(self.guards, (_negated(guard),))
         return _ON | _LEAVE
 
     # Statements
@@ -591,13 +610,13 @@ class _Reader:
         """One argument behind USING; tree-sitter leaves an INTO that follows inside the last one."""
         text = self.text[start:end]
         if found := ranges.into_clause(text):
-            (first, last), into = found
+            (first, _), into = found
             start, end = ranges.trim(self.text, start, start + first)
         return self._values(start, end), into
 
     def _diagnostics(self, node: Node) -> int:
         items = [child for child in node.children if child.type == "getdiag_list_item"]
-        names = tuple([self._name(item.children[0]) for item in items])
+        names = tuple([self._name(item.children[0]) for item in items if item.children])
         self._plain(node, Query("other", into=names))
         return _ON
 
@@ -714,6 +733,10 @@ _PARTS = frozenset(("elsif_clause", "else_clause", "case_when", "loop_body", "ex
 
 def _child(node: Node, kind: str) -> Node | None:
     return next((child for child in node.children if child.type == kind), None)
+
+
+def _limited(before: tuple[Guard, ...], more: Sequence[Guard]) -> tuple[Guard, ...]:
+    return (*before, *more)[:MAX_GUARDS] if more else before
 
 
 def _negated(guard: Guard) -> Guard:

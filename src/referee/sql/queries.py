@@ -2,12 +2,13 @@
 
 What a Query says beyond the docstring in ``tree``:
 
-* ``nested`` of an INSERT whose ``rows`` is "select" starts with the query that supplies the rows; CTEs follow, then the queries
-  inside expressions, in the order in which they were read. A set operation is a query whose ``nested`` are its arms.
-* The target of an UPDATE, DELETE or MERGE is not among its ``sources``. For "ddl", ``target`` is the table or view that the
-  statement creates. TRUNCATE of several tables is one query for the first, with the others in ``nested``.
-* Expressions that are neither outputs nor conditions (GROUP BY, ORDER BY, LIMIT, functions in FROM) stand in ``conditions``
-  inside an Other, so that whoever looks for a call or a subquery meets all of them.
+* ``nested`` of an INSERT whose ``rows`` is "select" starts with the query that supplies the rows; CTEs follow, then
+  the queries inside expressions, in the order in which they were read. A set operation is a query whose ``nested``
+  are its arms.
+* The target of an UPDATE, DELETE or MERGE is not among its ``sources``. For "ddl", ``target`` is the table or view
+  that the statement creates. TRUNCATE of several tables is one query for the first, with the others in ``nested``.
+* Expressions that are neither outputs nor conditions (GROUP BY, ORDER BY, LIMIT, functions in FROM) stand in
+  ``conditions`` inside an Other, so that whoever looks for a call or a subquery meets all of them.
 * Only the statement itself has ``start`` and ``end``; queries inside it have -1, since the trees do not say.
 """
 
@@ -38,13 +39,28 @@ from referee.sql.tree import (
     TableUse,
 )
 
-_DDL = ("Create", "Alter", "Drop", "Define", "Rename", "Comment", "Grant", "View", "Index", "Refresh", "Rule", "Composite")
+_DDL = (
+    "Create",
+    "Alter",
+    "Drop",
+    "Define",
+    "Rename",
+    "Comment",
+    "Grant",
+    "View",
+    "Index",
+    "Refresh",
+    "Rule",
+    "Composite",
+)
 # A query inside an expression takes more frames of the stack than an operator does.
 _DEPTH_OF_QUERY = 3
 
 
 def translate_statement(tree: Tree, text: str, shift: int = 0, into: tuple[str, ...] = ()) -> Query:
-    """The query of one entry of ``parse(text)``. ``shift`` is added to every offset; ``into`` are PL/pgSQL's INTO targets."""
+    """The query of one entry of ``parse(text)``. ``shift`` is added to every offset; ``into`` are PL/pgSQL's INTO
+    targets.
+    """
     local = None if text.isascii() else char_offsets(text)
     return QueryTranslator(local, shift, text).statement(tree, into)
 
@@ -181,7 +197,9 @@ class QueryTranslator(Translator):
                 if "alias" in fields:
                     self.parts.derived.append(fields["alias"]["aliasname"])
                 # The condition is read when both sides have been.
-                stack.extend({"quals": fields[side]} if side == "quals" else fields[side] for side in _JOIN if side in fields)
+                stack.extend(
+                    {"quals": fields[side]} if side == "quals" else fields[side] for side in _JOIN if side in fields
+                )
             elif kind == "quals":
                 self.parts.conditions.append(self.expression(fields))
             elif kind == "RangeSubselect":
@@ -279,7 +297,7 @@ class QueryTranslator(Translator):
         # UNIONs nest to the left; a generated one has hundreds of arms.
         while pending:
             arm = pending.pop()
-            if arm.get("op", "SETOP_NONE") != "SETOP_NONE" and "withClause" not in arm or arm is fields:
+            if (arm.get("op", "SETOP_NONE") != "SETOP_NONE" and "withClause" not in arm) or arm is fields:
                 self._tail(arm)
                 pending += [arm["rarg"], arm["larg"]]
             else:
@@ -349,9 +367,7 @@ class QueryTranslator(Translator):
             found.append((start, ranges.without_alias(self.text, start, end) if fields.get("name") else end))
         return found
 
-    def _assignment(
-        self, column: Tree, value: Expr | None, places: Sequence[ranges.Range], index: int
-    ) -> Assignment:
+    def _assignment(self, column: Tree, value: Expr | None, places: Sequence[ranges.Range], index: int) -> Assignment:
         name, name_start = column.get("name", ""), self.place(column.get("location", 0))
         if index >= len(places):
             return Assignment(name, value, column_start=name_start)
@@ -384,7 +400,9 @@ class QueryTranslator(Translator):
             found = self.expression(source)
             values = _known_outputs(found.query) if isinstance(found, Subquery) else ()
             if "SubLink" in source:
-                places = self._item_places(_first_arm(source["SubLink"]["subselect"]["SelectStmt"]).get("targetList", ()))
+                places = self._item_places(
+                    _first_arm(source["SubLink"]["subselect"]["SelectStmt"]).get("targetList", ())
+                )
         for index, column in enumerate(columns):
             yield self._assignment(column, values[index] if index < len(values) else None, places, index)
 
@@ -492,7 +510,7 @@ class QueryTranslator(Translator):
         return replace(first, nested=tuple(others))
 
     def _call(self, fields: Tree) -> Query:
-        outputs = tuple([Output(None, self.expression({"FuncCall": fields["funccall"]}))])
+        outputs = (Output(None, self.expression({"FuncCall": fields["funccall"]})),)
         return Query("other", outputs=outputs, nested=tuple(self.parts.nested))
 
     def _create_as(self, fields: Tree) -> Query:

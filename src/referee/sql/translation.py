@@ -13,8 +13,8 @@ from referee.sql.tree import Call, Case, Cast, Column, Expr, Literal, Operator, 
 
 OffsetMap = Callable[[int], int]
 
-#: Deeper nesting becomes Other(). Everything that walks expressions, msgspec too, recurses; the limit keeps all of it well
-#: inside Python's recursion limit. Chains of AND, OR and || are flat and so do not count.
+#: Deeper nesting becomes Other(). Everything that walks expressions, msgspec too, recurses; the limit keeps all of it
+#: well inside Python's recursion limit. Chains of AND, OR and || are flat and so do not count.
 MAX_DEPTH = 100
 
 
@@ -99,7 +99,9 @@ def _cast(reader: Translator, fields: Tree) -> Expr:
 
 
 def type_of(type_name: Tree) -> tuple[str | None, str]:
-    """Schema and name of a TypeName, arrays with "[]". The grammar has turned ``int`` into pg_catalog.int4: no schema."""
+    """Schema and name of a TypeName, arrays with "[]". The grammar has turned ``int`` into pg_catalog.int4: no
+    schema.
+    """
     names = strings(type_name.get("names"))
     if not names:
         return None, ""
@@ -111,16 +113,17 @@ def type_of(type_name: Tree) -> tuple[str | None, str]:
 
 
 def _call(reader: Translator, fields: Tree) -> Expr:
-    names = strings(fields["funcname"])
-    args = reader.expressions(fields.get("args"))
-    if fields.get("agg_star"):
-        args = (Column(("*",)),)
-    call = Call(names[-2] if len(names) > 1 else None, names[-1], args, reader.place(fields.get("location", 0)))
-    extras: list[Expr] = []
-    for clause in ("agg_order", "agg_filter", "over"):
-        if clause in fields:
-            extras.extend(inside(reader, fields[clause]))
-    return Other((call, *extras)) if extras else call
+    names = fields["funcname"]
+    name = names[-1]["String"]["sval"]
+    schema = names[-2]["String"]["sval"] if len(names) > 1 else None
+    args = (Column(("*",)),) if "agg_star" in fields else reader.expressions(fields.get("args"))
+    call = Call(schema, name, args, reader.place(fields.get("location", 0)))
+    if "over" in fields or "agg_filter" in fields or "agg_order" in fields:
+        extras = [
+            extra for clause in ("agg_order", "agg_filter", "over") for extra in inside(reader, fields.get(clause))
+        ]
+        return Other((call, *extras)) if extras else call
+    return call
 
 
 def _grammar_call(name: str) -> Callable[[Translator, Tree], Expr]:
@@ -254,10 +257,16 @@ def _indirection(reader: Translator, fields: Tree) -> Expr:
         if "String" in step or "A_Star" in step:
             name = step["String"].get("sval", "") if "String" in step else "*"
             # (NEW).id and (r).field are NEW.id and r.field.
-            base = Column((*base.parts, name), base.start) if isinstance(base, Column) else Operator(".", (base, Literal(name)))
+            base = (
+                Column((*base.parts, name), base.start)
+                if isinstance(base, Column)
+                else Operator(".", (base, Literal(name)))
+            )
         else:
             bounds = step.get("A_Indices", {})
-            base = Operator("[]", (base, *reader.expressions([bounds[end] for end in ("lidx", "uidx") if end in bounds])))
+            base = Operator(
+                "[]", (base, *reader.expressions([bounds[end] for end in ("lidx", "uidx") if end in bounds]))
+            )
     return base
 
 
