@@ -2,22 +2,40 @@
 
 from referee.rules.base import Example, Rule
 from referee.rules.blocked_user_deletion import BlockedUserDeletion
+from referee.rules.broken_function_reference import BrokenFunctionReference
 from referee.rules.conflicting_dual_reference import ConflictingDualReference
+from referee.rules.duplicate_foreign_key import DuplicateForeignKey
+from referee.rules.indirect_sync_failure import IndirectSyncFailure
+from referee.rules.managed_non_key_reference import ManagedNonKeyReference
 from referee.rules.mirror_write_blocked import MirrorWriteBlocked
+from referee.rules.mismatched_key_types import MismatchedKeyTypes
 from referee.rules.session_identity_in_key import SessionIdentityInKey
 from referee.rules.split_identity_reference import SplitIdentityReference
+from referee.rules.undeclared_reference import UndeclaredReference
+from referee.rules.unindexed_foreign_key import UnindexedForeignKey
 from referee.rules.unlinked_mirror import UnlinkedMirror
+from referee.rules.unsafe_sync_trigger import UnsafeSyncTrigger
 from referee.rules.unsynced_mirror import UnsyncedMirror
+from referee.rules.unvalidated_foreign_key import UnvalidatedForeignKey
 
 #: All rules, in the order of their ids.
 ALL: tuple[Rule, ...] = (
     BlockedUserDeletion(),
+    BrokenFunctionReference(),
     ConflictingDualReference(),
+    DuplicateForeignKey(),
+    IndirectSyncFailure(),
+    ManagedNonKeyReference(),
     MirrorWriteBlocked(),
+    MismatchedKeyTypes(),
     SessionIdentityInKey(),
     SplitIdentityReference(),
+    UndeclaredReference(),
+    UnindexedForeignKey(),
     UnlinkedMirror(),
+    UnsafeSyncTrigger(),
     UnsyncedMirror(),
+    UnvalidatedForeignKey(),
 )
 
 __all__ = ["ALL", "Example", "Rule"]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from referee.model.identity import Identity
+from referee.model.identity import Identities, Identity
 from referee.model.names import QName, Ref
 from referee.model.schema import Function, Schema, Table, Trigger
 from referee.rules._inserts import (
@@ -44,7 +44,7 @@ from referee.rules._troubles import (
     too_early,
 )
 from referee.rules._walk import Reach, Walk, is_plain
-from referee.sql.bodies import read_body, variable_values
+from referee.sql.bodies import read_body, variable_values, writes
 from referee.sql.expressions import read_expression
 from referee.sql.queries import with_columns
 from referee.sql.resolve import effective_path, find_table, resolve_function
@@ -144,24 +144,52 @@ class _Frame:
     table: Table | None = None
 
 
+def by_source(identities: Identities) -> Iterator[Identity]:
+    """One identity for each source, with all its mirrors: sets of schemas share their source and its triggers."""
+    groups: dict[QName, list[Identity]] = {}
+    for identity in identities.all:
+        groups.setdefault(identity.source.table, []).append(identity)
+    for first, *others in groups.values():
+        mirrors = {mirror.table: mirror for identity in (*others, first) for mirror in identity.mirrors}
+        references = tuple(reference for identity in (first, *others) for reference in identity.references)
+        yield replace(first, mirrors=tuple(mirrors.values()), references=references)
+
+
 def pursue(schema: Schema, identity: Identity) -> Pursuit:
     """Follows every way to sign up through the enabled triggers on the source."""
     return _follow(
-        schema, identity, [trigger for trigger in _own_triggers(schema, identity) if trigger.enabled in _FIRING]
+        schema, identity, [trigger for trigger in own_triggers(schema, identity) if trigger.enabled in _FIRING]
     )
 
 
 def pursue_disabled(schema: Schema, identity: Identity) -> Pursuit:
     """The same for the triggers that are switched off: what they would do."""
-    silent = [trigger for trigger in _own_triggers(schema, identity) if trigger.enabled not in _FIRING]
+    silent = [trigger for trigger in own_triggers(schema, identity) if trigger.enabled not in _FIRING]
     return _follow(schema, identity, silent)
 
 
-def _own_triggers(schema: Schema, identity: Identity) -> Iterator[Trigger]:
+def own_triggers(schema: Schema, identity: Identity) -> Iterator[Trigger]:
+    """The project's triggers on the source."""
     source = schema.table(identity.source.table)
     for trigger in source.triggers if source is not None else ():
         if not schema.is_managed(trigger.function.schema):
             yield trigger
+
+
+def intended_fills(schema: Schema, identity: Identity) -> Iterator[Fill]:
+    """Every INSERT into a mirror in the functions of the enabled triggers on the source, reached or not."""
+    for trigger in own_triggers(schema, identity):
+        function = schema.functions.get(trigger.function_name)
+        if function is None or function.language != "plpgsql" or trigger.enabled not in _FIRING:
+            continue
+        path = effective_path(function, identity.writer.search_path)
+        for step, query in writes(read_body(function.language, function.body)):
+            target = query.target
+            if query.action != "insert" or target is None or step.in_handler >= 0:
+                continue
+            name = find_table(schema, path, target.schema, target.name).name
+            if name is not None and name in identity.mirror_by_table:
+                yield Fill(name, trigger.ref, function.ref, "insert", False, target_place(query), "")
 
 
 def _follow(schema: Schema, identity: Identity, triggers: list[Trigger]) -> Pursuit:

@@ -37,6 +37,7 @@ class Trouble:
     sqlstate: str = ""
     always: bool = True
     who: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ def _no_value(table: Table, column: TableColumn, query: Query, cell: Cell) -> Tr
         f"give {name} a value",
         target_place(query),
         "23502",
+        subject=f"{table.name}.{name}",
     )
 
 
@@ -136,6 +138,7 @@ def _null_value(table: Table, column: TableColumn, cell: Cell, assignment: Assig
         "23502",
         always,
         "" if always else _whose(assignment.value, text, facts),
+        f"{table.name}.{quote(column.name)}",
     )
 
 
@@ -205,6 +208,7 @@ def _failing_check(
         "23514",
         always,
         who,
+        f"{table.name}.{quote(name)}",
     )
 
 
@@ -221,6 +225,7 @@ def _missing_label(schema: Schema, table: Table, column: TableColumn, query: Que
         f"write a label of {enum.name} to {quote(column.name)}",
         assignment_place(cell.assignment, target_place(query)),
         "22P02",
+        subject=f"{table.name}.{quote(column.name)}",
     )
 
 
@@ -340,27 +345,24 @@ def _collision(
     where = Target(table.name, columns)
     place = assignment_place(guilty, target_place(query)) if guilty is not None else target_place(query)
     cure = f"let no sign-up collide on {where}"
+    effect: Effect
     if variety is Variety.SAME:
         cause = f"Every sign-up writes the same value, {text}, to {where}, which is unique."
-        return Trouble("unique-collision", "fails", cause, cure, place, "23505", who="after the first")
-    if variety is Variety.FALLBACK:
+        effect, always, who = "fails", True, "after the first"
+    elif variety is Variety.FALLBACK:
         cause = f"{text} goes into {where}, which is unique: those without a value of their own all get the same one."
-        who = _whose(guilty.value if guilty is not None else None, text, facts)
-        return Trouble("unique-collision", "fails", cause, cure, place, "23505", False, f"{who}, from the second on,")
-    if variety is Variety.CHOSEN:
+        whose = _whose(guilty.value if guilty is not None else None, text, facts)
+        effect, always, who = "fails", False, f"{whose}, from the second on,"
+    elif variety is Variety.CHOSEN:
         cause = f"{text} goes into {where}, which is unique, and two people can bring the same."
-        return Trouble(
-            "unique-collision", "risk", cause, cure, place, "23505", False, "that brings a value already taken"
-        )
-    if mirror is not None and mirror.identity_key is not None and mirror.identity_key.on_delete == "CASCADE":
+        effect, always, who = "risk", False, "that brings a value already taken"
+    elif mirror is not None and mirror.identity_key is not None and mirror.identity_key.on_delete == "CASCADE":
         cause = f"{text} goes into {where}, which is unique, while accounts by single sign-on may share an address."
-        return Trouble(
-            "unique-collision", "note", cause, cure, place, "23505", False, "whose address another row holds"
-        )
-    cause = f"{text} goes into {where}, which is unique, and rows there outlive the accounts they belong to."
-    return Trouble(
-        "unique-collision", "risk", cause, cure, place, "23505", False, "with the address of a deleted account"
-    )
+        effect, always, who = "note", False, "whose address another row holds"
+    else:
+        cause = f"{text} goes into {where}, which is unique, and rows there outlive the accounts they belong to."
+        effect, always, who = "risk", False, "with the address of a deleted account"
+    return Trouble("unique-collision", effect, cause, cure, place, "23505", always, who, str(where))
 
 
 def skipping_conflict(table: Table, query: Query, row: Row, facts: Facts, mirror: Mirror) -> Iterator[Trouble]:

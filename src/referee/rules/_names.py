@@ -278,6 +278,13 @@ def _has_arbiter(table: Table, wanted: frozenset[str]) -> bool:
     )
 
 
+def uses_row(step: Step) -> bool:
+    """Whether a step speaks of a field of NEW or OLD."""
+    if step.kind == "assign" and step.target.partition(".")[0] in _ROW_FIELDS:
+        return True
+    return any(isinstance(node, Column) and node.parts[0] in _ROW_FIELDS for node in nodes_of(step))
+
+
 def missing_fields(table: Table, step: Step) -> Iterator[NameFault]:
     """The fields of NEW and OLD that a trigger's table does not have."""
     parts = tuple(step.target.split(".")) if step.kind == "assign" else ()

@@ -72,23 +72,27 @@ class Facts:
         )
 
 
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Functions whose result is NULL where, and only where, one of their arguments is.
-_STRICT = frozenset(
+_STRICT = _words(
     """
     abs btrim ceil ceiling char_length character_length chr clock_timestamp crypt current_catalog current_date
-    current_role current_time current_timestamp current_user date_part date_trunc decode digest encode
-    extract floor gen_random_bytes gen_random_uuid gen_salt hashtext hmac initcap left length localtime localtimestamp
-    lower lpad ltrim md5 nextval now octet_length overlay position pg_trigger_depth random regexp_replace repeat
-    replace reverse right round rpad rtrim session_user sha256 split_part statement_timestamp strpos substr timezone
-    to_char to_date to_json to_jsonb to_timestamp transaction_timestamp translate trim trunc upper user
-    uuid_generate_v1 uuid_generate_v4 uuidv4 uuidv7
-    """.split()
-)
-_NEVER_NULL = frozenset(
+    current_role current_time current_timestamp current_user date_part date_trunc decode digest encode extract floor
+    gen_random_bytes gen_random_uuid gen_salt hashtext hmac initcap left length localtime localtimestamp lower lpad
+    ltrim md5 nextval now octet_length overlay position pg_trigger_depth random regexp_replace repeat replace
+    reverse right round rpad rtrim session_user sha256 split_part statement_timestamp strpos substr timezone to_char
+    to_date to_json to_jsonb to_timestamp transaction_timestamp translate trim trunc upper user uuid_generate_v1
+    uuid_generate_v4 uuidv4 uuidv7
     """
-    concat count format json_build_array json_build_object jsonb_build_array jsonb_build_object
-    num_nonnulls num_nulls quote_nullable row
-    """.split()
+)
+_NEVER_NULL = _words(
+    """
+    concat count format json_build_array json_build_object jsonb_build_array jsonb_build_object num_nonnulls
+    num_nulls quote_nullable row
+    """
 )
 _NULL_WITHOUT_SESSION = frozenset({"uid", "email", "jwt", "role"})
 _LOOKUPS = frozenset({"->", "->>", "#>", "#>>"})

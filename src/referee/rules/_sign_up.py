@@ -23,6 +23,7 @@ AUTH_USERS = QName("auth", "users")
 
 #: The ways to sign up with Supabase, as they are printed.
 WAYS = ("e-mail", "phone", "anonymous", "OAuth")
+_NEW_ROW = "new row"
 
 #: The columns that every sign-up with Supabase sets by UPDATE after its INSERT (section "sign-up write order").
 UPDATED_BY_SIGN_UP = frozenset({"role", "raw_user_meta_data", "raw_app_meta_data", "updated_at"})
@@ -48,13 +49,18 @@ _APP_META = "raw_app_meta_data"
 #: The keys of the application metadata that the INSERT has; all others come by UPDATE.
 APP_KEYS_AT_INSERT = frozenset({"provider", "providers"})
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # NOT NULL in the INSERT of every way: GoTrue writes '' where it has nothing.
-_ALWAYS_WRITTEN = frozenset(
+_ALWAYS_WRITTEN = _words(
     """
     id instance_id aud role confirmation_token recovery_token email_change_token_new email_change
     email_change_token_current email_change_confirm_status phone_change phone_change_token reauthentication_token
     raw_app_meta_data raw_user_meta_data created_at updated_at is_sso_user is_anonymous
-    """.split()
+    """
 )
 
 
@@ -78,7 +84,7 @@ def sign_ups(schema: Schema, identity: Identity) -> tuple[SignUp, ...]:
     found = schema.table(table)
     columns = found.columns if found is not None else ()
     nulls: dict[Name, Nullness] = {("new", column.name): NEVER if column.not_null else MAYBE for column in columns}
-    return (SignUp("new row", _facts(nulls, "INSERT"), _facts(nulls, "UPDATE")),)
+    return (SignUp(_NEW_ROW, _facts(nulls, "INSERT"), _facts(nulls, "UPDATE")),)
 
 
 def _facts(
@@ -114,13 +120,18 @@ def _with_supabase(way: str) -> SignUp:
     return SignUp(way, at_insert, _facts(present, "UPDATE", words, keys))
 
 
+def all_ways(identity: Identity) -> frozenset[str]:
+    """The names of all ways in which a row of the source comes to be."""
+    return frozenset(WAYS) if identity.source.table == AUTH_USERS else frozenset({_NEW_ROW})
+
+
 def describe_ways(ways: frozenset[str]) -> str:
     """Who is meant, for the end of a sentence.
 
     >>> describe_ways(frozenset({"phone", "anonymous"}))
     'sign-ups without an e-mail address (by phone, anonymous)'
     """
-    if "new row" in ways:
+    if _NEW_ROW in ways:
         return "every new row"
     missing = frozenset(WAYS) - ways
     if not missing:

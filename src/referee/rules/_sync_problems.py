@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from referee.model.change import Remedy, RepairSyncFunction
+from referee.model.change import EnableTrigger, Remedy, RepairSyncFunction
 from referee.model.finding import Confidence, Note, Problem, Severity
 from referee.model.identity import Identity
 from referee.model.names import QName, Ref
 from referee.model.origins import Place
-from referee.rules._firing import Fault, Fill, Pursuit
-from referee.rules._sign_up import AUTH_USERS, describe_ways
+from referee.model.schema import Schema
+from referee.rules._firing import Fault, Fill, Pursuit, intended_fills, own_triggers
+from referee.rules._sign_up import AUTH_USERS, all_ways, describe_ways
 
 _Met = tuple[Fault, frozenset[str]]
 
-#: Names that exist nowhere are what broken-function-reference reports, whoever calls the function.
-ELSEWHERE = frozenset({"missing-object", "missing-column", "missing-field", "missing-arbiter"})
+# Names that exist nowhere are what broken-function-reference reports, whoever calls the function.
+_MISSING = frozenset({"missing-object", "missing-column", "missing-field", "missing-arbiter"})
+_PATH_TROUBLES = frozenset({"unresolved-name", "wrong-table", "missing-object"})
 
 
 def problems(identity: Identity, pursuit: Pursuit, indirect: bool) -> Iterator[Problem]:
     """The faults in the functions of triggers on the source, or (``indirect``) in what their rows fire in turn."""
     met = [(fault, ways) for fault, ways in pursuit.faults.items() if (fault.depth > 0) == indirect]
-    groups: dict[tuple[Ref, str], list[_Met]] = {}
+    groups: dict[tuple[Ref, str, str], list[_Met]] = {}
     for fault, ways in met:
-        if fault.trouble.name not in ELSEWHERE:
-            groups.setdefault((fault.function, fault.trouble.name), []).append((fault, ways))
-    for (function, _), group in groups.items():
+        if fault.trouble.name not in _MISSING:
+            groups.setdefault((fault.function, fault.trouble.name, fault.trouble.subject), []).append((fault, ways))
+    for (function, *_), group in groups.items():
         remedy = _remedy(function, [fault for fault, _ in met if fault.function == function])
         yield _problem(identity, sorted(group, key=_gravest_first), remedy)
 
@@ -41,9 +43,8 @@ def severity_of(fault: Fault) -> Severity:
     if effect == "note":
         return Severity.INFO
     if effect == "fails" and fault.sure:
-        if not fault.caught:
-            return Severity.ERROR
-        return Severity.ERROR if fault.fills and fault.trouble.always else Severity.WARNING
+        lost = fault.fills and fault.trouble.always
+        return Severity.ERROR if lost or not fault.caught else Severity.WARNING
     return Severity.WARNING
 
 
@@ -57,9 +58,8 @@ def _remedy(function: Ref, faults: Iterable[Fault]) -> Remedy:
 def _problem(identity: Identity, group: list[_Met], remedy: Remedy) -> Problem:
     fault, _ = group[0]
     trouble = fault.trouble
-    same = [(other, ways) for other, ways in group if other.trouble == trouble]
-    ways = frozenset[str]().union(*(found for _, found in same))
-    others = {other.trouble.within: other.trouble for other, _ in group[1:] if other.trouble.within != trouble.within}
+    ways = frozenset[str]().union(*(found for other, found in group if other.trouble == trouble))
+    others = {other.trouble.within: other.trouble for other, _ in group if other.trouble.within != trouble.within}
     return Problem(
         object=fault.function,
         cause=trouble.cause,
@@ -70,11 +70,15 @@ def _problem(identity: Identity, group: list[_Met], remedy: Remedy) -> Problem:
         place=Place(fault.function, trouble.within),
         related=(
             *(Note(other.cause, Place(fault.function, within)) for within, other in sorted(others.items())),
-            Note(f"{fault.trigger.part} on {fault.trigger.owner} calls it", Place(fault.trigger)),
+            _trigger_note(fault.trigger),
         ),
         remedy=remedy,
-        key=trouble.name,
+        key=f"{trouble.name} {trouble.subject}".rstrip(),
     )
+
+
+def _trigger_note(trigger: Ref) -> Note:
+    return Note(f"{trigger.part} on {trigger.owner} fires it", Place(trigger))
 
 
 # Consequences
@@ -83,69 +87,158 @@ def _problem(identity: Identity, group: list[_Met], remedy: Remedy) -> Problem:
 def consequence(identity: Identity, fault: Fault, ways: frozenset[str]) -> str:
     """What comes of a fault, and for whom, in one sentence."""
     trouble = fault.trouble
-    if trouble.name in _OWN_CONSEQUENCES:
-        return _OWN_CONSEQUENCES[trouble.name]
-    who = " ".join(word for word in (_whom(identity, fault, ways), trouble.who) if word)
-    whom = f"{who[0].upper()}{who[1:]}"
-    verb = "fails" if who.startswith("every") or who.startswith("each") else "fail"
-    if not fault.sure and trouble.effect == "fails":
-        whom, verb = f"Where its condition holds, {who}", verb
-    if fault.caught:
-        succeed = verb.replace("fail", "succeed")
-        lost = "without a row in the mirror" if fault.fills else "with that step undone"
-        return f"{whom} {succeed} {lost}: the error ({trouble.sqlstate}) is swallowed."
-    if trouble.effect == "risk" and trouble.sqlstate:
-        return f"{whom} {verb} with {trouble.sqlstate}{_message(identity)}."
     if not trouble.sqlstate:
-        return "It reads or writes other rows than meant."
-    return f"{whom} {verb} with {trouble.sqlstate}{_message(identity)}."
+        return _WITHOUT_ERROR[trouble.name]
+    who = " ".join(word for word in (_whom(identity, fault, ways), trouble.who) if word)
+    singular = "s" if "every" in who else ""
+    if not fault.sure:
+        who = f"where its condition holds, {who}"
+    who = who[0].upper() + who[1:]
+    if fault.caught:
+        left = "without a row in the mirror" if fault.fills else "with that part left undone"
+        return f"{who} succeed{singular} {left}, since the error ({trouble.sqlstate}) is swallowed."
+    message = ', told as "Database error saving new user"' if identity.source.table == AUTH_USERS else ""
+    return f"{who} fail{singular} with {trouble.sqlstate}{message}."
 
 
-_OWN_CONSEQUENCES = {
-    "swallowed-errors": "When it fails, the sign-up succeeds without a row in the mirror, and the user's first write that "
-    "references it fails with 23503.",
-    "skipped-on-conflict": "The sign-up succeeds without a row for the new id, for instance of somebody who deleted the "
-    "account and comes back.",
-    "reads-too-early": "The function always sees it empty and goes on with what it does then.",
+_WITHOUT_ERROR = {
+    "swallowed-errors": "When it fails, the sign-up succeeds without a row in the mirror, and the user's first write "
+    "that references it fails with 23503.",
+    "skipped-on-conflict": "The sign-up succeeds without a row for the new id: somebody who deleted the account and "
+    "comes back, for instance.",
+    "reads-too-early": "The function always finds it empty, whatever was asked for.",
+    "wrong-table": "It reads or writes the platform's table instead of the project's.",
 }
 
 
 def _whom(identity: Identity, fault: Fault, ways: frozenset[str]) -> str:
     if fault.event == "insert":
         return describe_ways(ways)
-    if fault.trouble.who:
-        return "every login"
-    if identity.source.table == AUTH_USERS:
-        return "every sign-up and every login, which update the user,"
-    return f"every update of {identity.source.table}"
-
-
-def _message(identity: Identity) -> str:
-    return ", told as \"Database error saving new user\"" if identity.source.table == AUTH_USERS else ""
+    if identity.source.table != AUTH_USERS:
+        return f"every update of {identity.source.table}"
+    return "every login" if fault.trouble.who else "every sign-up and every login, which update the user,"
 
 
 # What the mirrors get
 
 
-def coverage(identity: Identity, fills: dict[Fill, frozenset[str]]) -> Iterator[Problem]:
-    """The sign-ups after which a mirror that has a sync trigger lacks a row all the same."""
-    by_mirror: dict[QName, list[tuple[Fill, frozenset[str]]]] = {}
-    for fill, ways in fills.items():
-        by_mirror.setdefault(fill.mirror, []).append((fill, ways))
-    for mirror, found in by_mirror.items():
-        on_insert = [(fill, ways) for fill, ways in found if fill.event == "insert"]
+def coverage(schema: Schema, identity: Identity, pursuit: Pursuit) -> Iterator[Problem]:
+    """The sign-ups after which a mirror lacks a row although there is a trigger to fill it."""
+    filled: dict[QName, list[Fill]] = {}
+    for fill in pursuit.fills:
+        filled.setdefault(fill.mirror, []).append(fill)
+    for mirror, fills in filled.items():
+        on_insert = [fill for fill in fills if fill.event == "insert"]
+        reached = frozenset[str]().union(*(pursuit.fills[fill] for fill in fills))
         if not on_insert:
-            yield _only_on_update(mirror, found[0][0])
+            yield _only_on_update(mirror, fills[0])
+        elif left_out := all_ways(identity) - reached:
+            yield _left_out(identity, on_insert[0], left_out)
+        elif all(fill.plain_guard and not fill.sure for fill in fills):
+            yield _conditional(on_insert[0])
+    yield from _never_filled(schema, identity, pursuit, frozenset(filled))
+
+
+def _never_filled(schema: Schema, identity: Identity, pursuit: Pursuit, filled: frozenset[QName]) -> Iterator[Problem]:
+    failing = {fault.function for fault in pursuit.faults if fault.trouble.name == "statement-level"}
+    seen = set(filled)
+    for fill in intended_fills(schema, identity):
+        if fill.mirror not in seen and fill.function not in failing:
+            seen.add(fill.mirror)
+            yield _never(fill)
+
+
+def _about(fill: Fill, key: str, cause: str, consequence: str, severity: Severity, sure: bool = True) -> Problem:
+    return Problem(
+        object=fill.function,
+        cause=cause,
+        consequence=consequence,
+        severity=severity,
+        confidence=Confidence.CERTAIN if sure else Confidence.LIKELY,
+        table=fill.mirror,
+        place=Place(fill.function, fill.within),
+        related=(_trigger_note(fill.trigger),),
+        key=key,
+    )
+
+
+def _only_on_update(mirror: QName, fill: Fill) -> Problem:
+    return _about(
+        fill,
+        "fires-on-update",
+        f"{fill.trigger.part} fills {mirror} on UPDATE only.",
+        f"A new user has no row in {mirror} until the update that it waits for: keys to it refuse the user with 23503 "
+        "till then, and for good if that update never comes.",
+        Severity.INFO if fill.sure else Severity.WARNING,
+    )
+
+
+def _left_out(identity: Identity, fill: Fill, ways: frozenset[str]) -> Problem:
+    referenced = any(reference.key.target.table == fill.mirror for reference in identity.references)
+    return _about(
+        fill,
+        "skips-sign-ups",
+        f"{fill.trigger.part} inserts no row into {fill.mirror} for {describe_ways(ways)}.",
+        f"Those users can sign in, but what references {fill.mirror} refuses them with 23503.",
+        Severity.WARNING if referenced else Severity.INFO,
+    )
+
+
+def _conditional(fill: Fill) -> Problem:
+    return _about(
+        fill,
+        "skips-sign-ups",
+        f"{fill.trigger.part} inserts a row into {fill.mirror} only where {' '.join(fill.plain_guard.split())}.",
+        f"Other users can sign in, but what references {fill.mirror} refuses them with 23503.",
+        Severity.INFO,
+        sure=False,
+    )
+
+
+def _never(fill: Fill) -> Problem:
+    return _about(
+        fill,
+        "never-fills",
+        f"{fill.trigger.part} never inserts a row into {fill.mirror}: no sign-up meets its condition when it fires.",
+        f"No user gets a row in {fill.mirror} from it, and what references it refuses them with 23503.",
+        Severity.ERROR,
+    )
+
+
+def disabled(identity: Identity, pursuit: Pursuit, silent: Pursuit) -> Iterator[Problem]:
+    """Triggers that would fill a mirror, but are switched off."""
+    filled = {fill.mirror for fill in pursuit.fills}
+    for trigger, mirror in dict.fromkeys((fill.trigger, fill.mirror) for fill in silent.fills):
+        replaced = mirror in filled
+        none = f"No new user gets a row in {mirror} from it, and what references it refuses them with 23503."
+        yield Problem(
+            object=trigger,
+            cause=f"{trigger.part}, which would fill {mirror}, is disabled.",
+            consequence=f"{mirror} is filled by another trigger; this one does nothing." if replaced else none,
+            severity=Severity.INFO if replaced else Severity.ERROR,
+            table=identity.source.table,
+            remedy=None if replaced else Remedy(EnableTrigger(trigger)),
+            key="disabled",
+        )
+
+
+def without_search_path(schema: Schema, identity: Identity, pursuit: Pursuit) -> Iterator[Problem]:
+    """SECURITY DEFINER functions that set no search_path, though every name in them is found."""
+    seen = {fault.function for fault in pursuit.faults if fault.trouble.name in _PATH_TROUBLES}
+    for trigger in own_triggers(schema, identity):
+        function = schema.functions.get(trigger.function_name)
+        if function is None or function.ref in seen:
             continue
-        every = frozenset[str]().union(*_all_ways(identity))
-        reached = frozenset[str]().union(*(ways for _, ways in found))
-        if every - reached:
-            yield _left_out(identity, mirror, on_insert[0][0], every - reached)
-        elif not any(fill.sure or not fill.plain_guard for fill, _ in found):
-            yield _conditional(mirror, on_insert[0][0])
-
-
-def _all_ways(identity: Identity) -> Iterator[frozenset[str]]:
-    from referee.rules._sign_up import WAYS
-
-    yield frozenset(WAYS) if identity.source.table == AUTH_USERS else frozenset({"new row"})
+        seen.add(function.ref)
+        if function.security_definer and function.search_path is None:
+            yield Problem(
+                object=function.ref,
+                cause=f"{function.name.qualified} is SECURITY DEFINER and sets no search_path.",
+                consequence="No sign-up fails, since all its names are found; the next edit may add one that is not, "
+                "and a caller's search_path can put other functions and operators in front of the built-in ones.",
+                severity=Severity.INFO,
+                table=identity.source.table,
+                related=(_trigger_note(trigger.ref),),
+                remedy=Remedy(RepairSyncFunction(function.ref, trigger.ref, ("set an empty search_path",))),
+                key="no-search-path",
+            )

@@ -17,10 +17,11 @@ class DuplicateForeignKey(Rule):
     """
     Two foreign keys of one table with the same columns and the same target.
 
-    ## Why it fails Each write pays for both checks, and each deletion of a referenced row for both scans. Where their
-    ON DELETE differs, the older key acts first: a deletion still fails with 23503 in the old `NO ACTION`, and the
-    `CASCADE` that somebody added later never runs. API generators (PostgREST, GraphQL) see two relationships and call
-    an embedding ambiguous.
+    ## Why it fails
+    Each write pays for both checks, and each deletion of a referenced row for both scans. Where their ON DELETE
+    differs, the older key acts first: a deletion still fails with 23503 in the old `NO ACTION`, and the `CASCADE`
+    that somebody added later never runs. API generators (PostgREST, GraphQL) see two relationships and call an
+    embedding ambiguous.
 
     It often happens by ALTER TABLE ... ADD FOREIGN KEY without a name: Postgres then makes a second key
     `songs_band_id_fkey1` beside the one that the table was created with.

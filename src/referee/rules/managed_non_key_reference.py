@@ -13,12 +13,13 @@ class ManagedNonKeyReference(Rule):
     """
     A foreign key to a table of the platform that does not reference the table's primary key.
 
-    ## Why it fails A foreign key needs a unique index on the columns that it references. Those of a managed table
-    belong to the platform: only the primary key is promised to stay. When the platform changes another unique index,
-    it cannot drop it while your key hangs on it, so its own migration fails and your project stops being updated; or
-    a restore into a newer version of the platform fails with `42830 there is no unique constraint matching given
-    keys`. That happened to every key to `auth.users (email)`, whose index became a partial one. Supabase's own
-    advisor reports the same (lint 0021, `fkey_to_auth_unique`).
+    ## Why it fails
+    A foreign key needs a unique index on the columns that it references. Those of a managed table belong to the
+    platform: only the primary key is promised to stay. When the platform changes another unique index, it cannot drop
+    it while your key hangs on it, so its own migration fails and your project stops being updated; or a restore into
+    a newer version of the platform fails with `42830 there is no unique constraint matching given keys`. That
+    happened to every key to `auth.users (email)`, whose index became a partial one. Supabase's own advisor reports
+    the same (lint 0021, `fkey_to_auth_unique`).
 
     ## Wrong
     ```sql

@@ -11,7 +11,7 @@ from referee.model.schema import Column, ForeignKey, Schema
 from referee.rules.base import Rule
 
 _INTEGERS = {"smallint": 16, "integer": 32, "bigint": 64}
-_LENGTH = re.compile(r"(character varying|character)\((\d+)\)")
+_LENGTH = re.compile(r"(?:character varying|character)\((\d+)\)")
 
 
 class MismatchedKeyTypes(Rule):
@@ -20,7 +20,7 @@ class MismatchedKeyTypes(Rule):
 
     ## Why it fails
     Postgres refuses a key between types that it cannot compare, such as text and uuid. It allows integer beside bigint,
-    varchar beside text, numeric beside integer. The narrower side then breaks late: once the referenced ids exceed what
+    varchar beside text, integer beside numeric. The narrower side then breaks late: once the referenced ids exceed what
     the referencing column can hold, every insert fails with 22003 (numbers) or 22001 (text), in a table that nobody
     touched. Between timestamps with and without time zone, whether a row is found depends on the session's time zone.
 
@@ -43,8 +43,8 @@ class MismatchedKeyTypes(Rule):
     ## When it is deliberate
     Where the wider type costs space and the referenced ids are known to stay small.
 
-    ## Confidence
-    Certain: both types are declared. It is a warning where values can be lost or missed, else information.
+    ## Severity and confidence
+    It is a warning where values can be lost or missed, else information. Certain: both types are declared.
     """
 
     severity = Severity.WARNING
@@ -61,14 +61,17 @@ def _mismatches(schema: Schema, key: ForeignKey) -> Iterator[Problem]:
         return
     for name, target_name in zip(key.columns, key.target.columns, strict=False):
         own, other = table.column(name), target.column(target_name)
-        if own is not None and other is not None and own.type != other.type:
-            own_base, other_base = _base(schema, own.type), _base(schema, other.type)
-            if own_base != other_base:
-                yield _problem(key, own, other, _harm(own_base, other_base, Target(key.target.table, (other.name,))))
+        if own is None or other is None or own.type == other.type:
+            continue
+        own_base, other_base = _base(schema, own.type), _base(schema, other.type)
+        if own_base != other_base:
+            harm = _harm(own_base, other_base, str(Target(key.target.table, (other.name,))))
+            yield _problem(key, own, other, harm)
 
 
 def _base(schema: Schema, type_name: str) -> str:
-    for _ in range(len(schema.domains)):
+    """The type behind a domain; varchar without a length is text by another name."""
+    for _ in schema.domains:
         domain = schema.domains.get(QName(*type_name.split(".", 1))) if "." in type_name else None
         if domain is None:
             break
@@ -76,30 +79,27 @@ def _base(schema: Schema, type_name: str) -> str:
     return "text" if type_name == "character varying" else type_name
 
 
-def _harm(own: str, other: str, target: Target) -> str | None:
+def _harm(own: str, other: str, target: str) -> str | None:
+    """What goes wrong in earnest; None where the difference is only untidy."""
     if own in _INTEGERS and other in _INTEGERS:
-        if _INTEGERS[own] < _INTEGERS[other]:
-            return f"Once {target} exceeds the range of {own}, no row can reference it: inserts fail with 22003."
-        return None
-    if (own_length := _length(own)) is not None:
-        other_length = _length(other)
-        if other_length is None or own_length < other_length:
-            return f"A value of {target} longer than {own_length} characters cannot be referenced: inserts fail with
-            22001."
-        return None
+        narrower = _INTEGERS[own] < _INTEGERS[other]
+        return f"Once {target} exceeds the range of {own}, nothing can reference it: 22003." if narrower else None
+    length = _length(own)
+    if length is not None:
+        longer = (_length(other) or length + 1) > length
+        return f"A value of {target} longer than {length} characters cannot be referenced: 22001." if longer else None
     if own.startswith("timestamp") and other.startswith("timestamp"):
-        return "Whether a row is found depends on the time zone of the session: inserts fail with 23503 in some
-        sessions."
+        return "Whether a row is found depends on the session's time zone: inserts fail with 23503 in some sessions."
     if {own, other} & {"real", "double precision"}:
-        return "Floating point numbers are rounded: equal ids may compare as different, and inserts fail with 23503."
+        return "Floating point numbers are rounded, so equal ids can compare as different: inserts fail with 23503."
     if own in _INTEGERS and other.startswith("numeric"):
-        return f"A value of {target} that is no {own} cannot be referenced: inserts fail with 22003."
+        return f"A value of {target} beyond the range of {own} cannot be referenced: 22003."
     return None
 
 
 def _length(type_name: str) -> int | None:
     match = _LENGTH.fullmatch(type_name)
-    return int(match[2]) if match else None
+    return int(match[1]) if match else None
 
 
 def _problem(key: ForeignKey, own: Column, other: Column, harm: str | None) -> Problem:
@@ -107,7 +107,7 @@ def _problem(key: ForeignKey, own: Column, other: Column, harm: str | None) -> P
         object=key.ref,
         cause=f"{Target(key.table, (own.name,))} is {own.type}, but {Target(key.target.table, (other.name,))}, "
         f"which it references, is {other.type}.",
-        consequence=harm or "Every check of the key converts one side; joins on it may not use the index of the other.",
+        consequence=harm or "Each check of the key converts one side, and a join on it may find no index of use.",
         severity=Severity.WARNING if harm else Severity.INFO,
         table=key.table,
         columns=(own.name,),

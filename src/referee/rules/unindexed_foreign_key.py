@@ -17,10 +17,11 @@ class UnindexedForeignKey(Rule):
     """
     A foreign key whose columns lead no index.
 
-    ## Why it fails Postgres indexes the referenced side of a key, never the referencing one. Each deletion of a
-    referenced row, and each change of its key, then reads the whole referencing table to find what depends on it.
-    With keys to the users' tables that is one full scan per table for every user that is deleted: beyond some hundred
-    thousand rows the request runs into its timeout (57014), and locks wait behind it.
+    ## Why it fails
+    Postgres indexes the referenced side of a key, never the referencing one. Each deletion of a referenced row, and
+    each change of its key, then reads the whole referencing table to find what depends on it. With keys to the users'
+    tables that is one full scan per table for every user that is deleted: beyond some hundred thousand rows the
+    request runs into its timeout (57014), and locks wait behind it.
 
     An index serves where the key's columns stand first in it, in any order. A partial index serves where it leaves out
     no more than the NULLs.
@@ -43,9 +44,9 @@ class UnindexedForeignKey(Rule):
     ## When it is deliberate
     Where the referencing table stays small, or where referenced rows are never deleted.
 
-    ## Confidence
-    Certain. It is a warning where deleting a user reads the table (a key to the identity's source or a mirror with
-    CASCADE, SET NULL or SET DEFAULT), else information.
+    ## Severity and confidence
+    It is a warning where deleting a user reads the table (a key to the identity's source or a mirror with CASCADE, SET
+    NULL or SET DEFAULT), else information. Certain: keys and indexes are declared.
     """
 
     severity = Severity.WARNING
@@ -58,32 +59,34 @@ class UnindexedForeignKey(Rule):
 
 
 def _unindexed(table: Table, users: frozenset[QName]) -> Iterator[Problem]:
-    leads = [key.columns for key in table.keys] leads += [_leading_columns(index) for index in table.indexes if
-    index.valid and index.method == "btree"] hashed = {index.columns for index in table.indexes if index.valid and
-    index.method == "hash" and not index.predicate} reported: set[frozenset[str]] = set()
+    leads = [key.columns for key in table.keys]
+    leads += [_leading_columns(index) for index in table.indexes if index.valid and index.method == "btree"]
+    hashes = {index.columns for index in table.indexes if index.method == "hash" and not index.predicate}
+    reported: set[frozenset[str]] = set()
     # The gravest key of a set of columns speaks for all of them: one index serves them all.
     for key in sorted(table.foreign_keys, key=lambda key: not _scans_on_user_deletion(key, users)):
         wanted = frozenset(key.columns)
-        served = any(frozenset(columns[: len(wanted)]) == wanted for columns in leads) or key.columns in hashed
+        served = any(frozenset(columns[: len(wanted)]) == wanted for columns in leads) or key.columns in hashes
         if not served and wanted not in reported:
             reported.add(wanted)
             yield _problem(key, _scans_on_user_deletion(key, users))
 
 
 def _leading_columns(index: Index) -> tuple[str, ...]:
+    """The columns that an index starts with, up to its first expression; none where it is partial in earnest."""
     columns: list[str] = []
     for column in index.columns:
         if column is None:
             break
         columns.append(column)
-    if index.predicate is not None and not _leaves_out_nulls_only(index.predicate, columns):
+    if index.predicate is not None and not _leaves_out_nulls_only(index.predicate, columns[:1]):
         return ()
     return tuple(columns)
 
 
 def _leaves_out_nulls_only(predicate: str, columns: list[str]) -> bool:
-    match = _IS_NOT_NULL.fullmatch(predicate.strip()) return match is not None and match[1].strip('"') in {name for
-    column in columns[:1] for name in (column, quote(column))}
+    match = _IS_NOT_NULL.fullmatch(predicate.strip())
+    return match is not None and match[1] in {name for column in columns for name in (column, quote(column))}
 
 
 def _scans_on_user_deletion(key: ForeignKey, users: frozenset[QName]) -> bool:
@@ -91,7 +94,6 @@ def _scans_on_user_deletion(key: ForeignKey, users: frozenset[QName]) -> bool:
 
 
 def _problem(key: ForeignKey, grave: bool) -> Problem:
-    columns = Target(key.table, key.columns)
     if grave:
         consequence = (
             f"Deleting a user reads the whole of {key.table} (ON DELETE {key.on_delete}), and runs into its timeout "
@@ -101,7 +103,7 @@ def _problem(key: ForeignKey, grave: bool) -> Problem:
         consequence = f"Each deletion of a row of {key.target.table} reads the whole of {key.table}."
     return Problem(
         object=key.ref,
-        cause=f"No index starts with {columns}, which references {key.target}.",
+        cause=f"No index starts with {Target(key.table, key.columns)}, which references {key.target}.",
         consequence=consequence,
         severity=Severity.WARNING if grave else Severity.INFO,
         table=key.table,

@@ -14,10 +14,10 @@ class UnvalidatedForeignKey(Rule):
     """
     A foreign key that was added NOT VALID and never validated.
 
-    ## Why it fails `NOT VALID` lets a key be added without a look at the rows that exist, which is the right first
-    half of adding one to a busy table. Until `VALIDATE CONSTRAINT` has run, orphans may stay: an update that touches
-    the key column of such a row fails with 23503, a dump of the database cannot be restored, and the planner cannot
-    trust the key.
+    ## Why it fails
+    `NOT VALID` lets a key be added without a look at the rows that exist, which is the right first half of adding one
+    to a busy table. Until `VALIDATE CONSTRAINT` has run, orphans may stay: an update that touches the key column of
+    such a row fails with 23503, a dump of the database cannot be restored, and the planner cannot trust the key.
 
     ## Wrong
     ```sql

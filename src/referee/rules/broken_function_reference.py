@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from referee.model.finding import Confidence, Note, Problem, Severity
+from referee.model.identity import Identities
+from referee.model.names import FunctionName, QName, Ref
+from referee.model.origins import Place
+from referee.model.schema import Function, Schema, Trigger
+from referee.rules._firing import by_source, pursue
+from referee.rules._names import NameFault, missing_fields, nodes_of, uses_row
+from referee.rules._nulls import NEVER, Facts, Name
+from referee.rules._troubles import Names, catches, describe_missing, describe_path
+from referee.rules._walk import Reach, Walk
+from referee.rules.base import Rule
+from referee.sql.bodies import read_body
+from referee.sql.resolve import effective_path, resolve_function
+from referee.sql.tree import Body, Call, Step
+
+_FIRING = ("origin", "always")
+# Whoever asks the catalog whether a table is there expects that it may not be.
+_ASKS_CATALOG = re.compile(r"information_schema|pg_catalog|pg_tables|pg_class|to_reg(?:class|proc|type)", re.IGNORECASE)
+
+
+class BrokenFunctionReference(Rule):
+    """
+    A trigger function that names a table, column, function or type that does not exist.
+
+    ## Why it fails
+    Postgres does not look into the body of a PL/pgSQL function when it is created, nor when a table or a column that
+    the body names is renamed or dropped. The error comes when the statement runs, and as the function belongs to a
+    trigger, every write that fires it fails: 42P01 for a table, 42703 for a column or for a field of NEW and OLD,
+    42883 for a function, 42P10 for ON CONFLICT without a unique constraint to match. A function with a search_path of
+    its own that does not reach a name is just as broken. `supabase db lint` leaves trigger functions out.
+
+    ## Wrong
+    ```sql
+    create table public.songs (id uuid primary key, title text);
+    create table public.changes (song_id uuid, changed_at timestamptz);
+    create function public.touch() returns trigger language plpgsql set search_path = '' as $$
+    begin
+      new.updated_at := now();  -- finding
+      insert into public.changes (song, changed_at) values (new.id, now());  -- finding
+      insert into public.history (song_id) values (new.id);  -- finding
+      return new;
+    end $$;
+    create trigger touch before update on public.songs for each row execute function public.touch();
+    ```
+    ## Right
+    ```sql
+    create table public.songs (id uuid primary key, title text, updated_at timestamptz);
+    create table public.changes (song_id uuid, changed_at timestamptz);
+    create function public.touch() returns trigger language plpgsql set search_path = '' as $$
+    begin
+      new.updated_at := now();
+      insert into public.changes (song_id, changed_at) values (new.id, now());
+      return new;
+    end $$;
+    create trigger touch before update on public.songs for each row execute function public.touch();
+    ```
+    ## When it is deliberate
+    A function that serves databases with and without a table asks the catalog first; such statements are left out,
+    and so are tables that the function itself creates, and names that an extension may bring.
+
+    ## Severity and confidence
+    An error; a warning where the function swallows the error and so does nothing instead. Columns and fields are
+    certain where the statement is reached without a condition. Tables, functions and types are likely, since they may
+    come from a script that referee was not shown.
+    """
+
+    severity = Severity.ERROR
+
+    def check(self, schema: Schema, identities: Identities) -> Iterator[Problem]:
+        told = {
+            fault.function
+            for identity in by_source(identities)
+            for fault in pursue(schema, identity).faults
+            if fault.trouble.name == "unresolved-name"
+        }
+        writer_paths = {identity.source.table: identity.writer.search_path for identity in identities.all}
+        api_path = next((identity.writer.api_path for identity in identities.all), ("public",))
+        search = _Search(schema, frozenset(told), writer_paths, api_path)
+        search.run()
+        for breach in search.breaches.values():
+            yield _problem(identities, breach)
+
+
+@dataclass
+class _Breach:
+    """A name that a function breaks on, and the triggers in which it does."""
+
+    function: Function
+    fault: NameFault
+    sure: bool
+    caught: bool
+    path: tuple[str, ...]
+    events: set[str] = field(default_factory=set)
+    triggers: dict[Ref, Trigger] = field(default_factory=dict)
+
+
+class _Search:
+    """Looks into every function that a trigger runs, and into the functions that those call."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        told: frozenset[Ref],
+        writer_paths: dict[QName, tuple[str, ...]],
+        api_path: tuple[str, ...],
+    ) -> None:
+        self.schema = schema
+        self.told = told
+        self.writer_paths = writer_paths
+        self.api_path = api_path
+        self.breaches: dict[tuple[FunctionName, str, str], _Breach] = {}
+
+    def run(self) -> None:
+        for name, triggers in self.schema.triggers_by_function.items():
+            function = self.schema.functions.get(FunctionName(*name))
+            firing = [trigger for trigger in triggers if trigger.enabled in _FIRING]
+            if function is not None and function.language == "plpgsql" and firing and not self._is_managed(function):
+                path = effective_path(function, self.writer_paths.get(firing[0].table, self.api_path))
+                self._look_into(function, path, firing, frozenset())
+                self._look_at_rows(function, firing)
+
+    def _is_managed(self, function: Function) -> bool:
+        return self.schema.is_managed(function.name.schema)
+
+    def _look_into(
+        self, function: Function, path: tuple[str, ...], triggers: list[Trigger], around: frozenset[FunctionName]
+    ) -> None:
+        """Notes the names in a function that lead nowhere, and goes on into what it calls."""
+        body = read_body(function.language, function.body)
+        names = Names(self.schema, function, body, path)
+        for fault in names.of_variables():
+            self._note(_Breach(function, fault, True, False, path), triggers)
+        missing = {index: faults for index, step in enumerate(body.steps) if (faults := names.of_step(step))}
+        for event in _events(triggers) if missing else ():
+            fired = [trigger for trigger in triggers if event in trigger.events]
+            for index, step, sure in _reached(body, _facts(event, fired[0] if len(fired) == 1 else None)):
+                for fault in missing.get(index, ()):
+                    breach = _Breach(function, fault, sure, _is_caught(body, step, fault), path, {event})
+                    self._note(breach, fired)
+        inside = around | {function.name}
+        for called in dict.fromkeys(called.name for step in body.steps for called in self._called(step, path)):
+            if called not in inside:
+                inner = self.schema.functions[called]
+                self._look_into(inner, effective_path(inner, path), triggers, inside)
+
+    def _called(self, step: Step, path: tuple[str, ...]) -> Iterator[Function]:
+        for node in nodes_of(step):
+            if isinstance(node, Call):
+                found = resolve_function(self.schema, path, node).functions
+                if len(found) == 1 and found[0].language in ("plpgsql", "sql") and not self._is_managed(found[0]):
+                    yield found[0]
+
+    def _look_at_rows(self, function: Function, triggers: list[Trigger]) -> None:
+        """Notes the fields of NEW and OLD that the tables of the triggers lack."""
+        body = read_body(function.language, function.body)
+        if not any(uses_row(step) for step in body.steps):
+            return
+        for trigger in triggers:
+            table = self.schema.table(trigger.table)
+            if table is None or not table.columns or self.schema.is_managed(trigger.table.schema):
+                continue
+            missing = {
+                index: faults for index, step in enumerate(body.steps) if (faults := [*missing_fields(table, step)])
+            }
+            for event in sorted(trigger.events) if missing else ():
+                for index, step, sure in _reached(body, _facts(event, trigger)):
+                    for fault in missing.get(index, ()):
+                        breach = _Breach(function, fault, sure, _is_caught(body, step, fault), (), {event})
+                        self._note(breach, [trigger])
+
+    def _note(self, breach: _Breach, triggers: Iterable[Trigger]) -> None:
+        function, fault = breach.function, breach.fault
+        if fault.kind == "astray" or (fault.elsewhere and (function.search_path is None or function.ref in self.told)):
+            return
+        known = self.breaches.setdefault((function.name, fault.kind, fault.text), breach)
+        known.sure, known.caught = known.sure or breach.sure, known.caught and breach.caught
+        known.events |= breach.events
+        for trigger in triggers:
+            known.triggers.setdefault(trigger.ref, trigger)
+
+
+def _events(triggers: list[Trigger]) -> list[str]:
+    return sorted({event for trigger in triggers for event in trigger.events})
+
+
+def _facts(event: str, trigger: Trigger | None) -> Facts:
+    """What a function knows of the event, and of the trigger where it is only one, that fires it."""
+    words: dict[Name, str] = {("tg_op",): event.upper()}
+    if trigger is not None:
+        words |= {
+            ("tg_table_name",): trigger.table.name,
+            ("tg_relname",): trigger.table.name,
+            ("tg_table_schema",): trigger.table.schema,
+            ("tg_name",): trigger.name,
+            ("tg_when",): trigger.timing,
+            ("tg_level",): trigger.level.upper(),
+        }
+    return Facts(nulls=dict.fromkeys(words, NEVER), words=words)
+
+
+def _reached(body: Body, facts: Facts) -> Iterator[tuple[int, Step, bool]]:
+    """The steps that may run, each with its index and whether it runs for certain."""
+    walk = Walk(facts)
+    for index, step in enumerate(body.steps):
+        reach = walk.reach(step)
+        if reach is Reach.NOT:
+            continue
+        if not any(_ASKS_CATALOG.search(guard.text) for guard in step.guards):
+            yield index, step, reach is Reach.SURE
+        if walk.finish(step):
+            return
+
+
+def _is_caught(body: Body, step: Step, fault: NameFault) -> bool:
+    return any(catches(body.handlers[index], fault.sqlstate) for index in step.handlers)
+
+
+_UNSURE = frozenset({"table", "function", "type"})
+
+
+def _problem(identities: Identities, breach: _Breach) -> Problem:
+    fault, function = breach.fault, breach.function
+    if fault.elsewhere:
+        cause = f"{fault.text} is looked up in {describe_path(function, breach.path)}, but it is {fault.elsewhere[0]}."
+    else:
+        cause = describe_missing(fault)
+    sure = breach.sure and (bool(fault.elsewhere) or fault.kind not in _UNSURE)
+    return Problem(
+        object=function.ref,
+        cause=cause,
+        consequence=_consequence(identities, breach),
+        severity=Severity.WARNING if breach.caught else Severity.ERROR,
+        confidence=Confidence.CERTAIN if sure else Confidence.LIKELY,
+        table=fault.table,
+        place=Place(function.ref, fault.within),
+        related=tuple(
+            Note(f"{trigger.name} on {trigger.table} fires it", Place(trigger.ref))
+            for trigger in list(breach.triggers.values())[:3]
+        ),
+        key=f"{fault.kind} {fault.text}",
+    )
+
+
+def _consequence(identities: Identities, breach: _Breach) -> str:
+    triggers = list(breach.triggers.values())
+    events = sorted(breach.events) or _events(triggers)
+    tables = list(dict.fromkeys(str(trigger.table) for trigger in triggers))
+    where = tables[0] if len(tables) == 1 else f"{tables[0]} and {len(tables) - 1} more"
+    what = f"every {' and '.join(event.upper() for event in events)} on {where}"
+    sources = {identity.source.table for identity in identities.all}
+    if any(trigger.table in sources for trigger in triggers):
+        what += ", hence every sign-up," if "insert" in events else ", hence every login," if "update" in events else ""
+    if breach.caught:
+        return f"The function swallows the error ({breach.fault.sqlstate}) of {what} and leaves its work undone."
+    start = what[0].upper() + what[1:] if breach.sure else f"Where its condition holds, {what}"
+    return f"{start} fails with {breach.fault.sqlstate}."
