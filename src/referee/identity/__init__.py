@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from referee.identity.canonical import Group, group_by_schema, judge, user_keys
 from referee.identity.mirrors import find_chained_mirrors, find_mirrors
 from referee.identity.writes import Stored, find_stored, find_stored_by, find_writes
-from referee.model.identity import Identities, Identity, Mirror, Writer
+from referee.model.identity import Identities, Identity, Mirror, Write, Writer
 from referee.model.names import Target
 from referee.model.schema import Schema
 from referee.platforms import Platform
@@ -56,7 +56,17 @@ def identify(schema: Schema, options: IdentityOptions) -> Identities:
         source = _existing(schema, wanted)
         if source is not None:
             found += _identities_of(schema, source, options)
-    return Identities(tuple(found))
+    return Identities(tuple(_without_strangers(found)))
+
+
+def _without_strangers(identities: Sequence[Identity]) -> Iterator[Identity]:
+    """All but the first identity without the writes that reach none of their references: they would be told twice."""
+    for index, identity in enumerate(identities):
+        yield identity if index == 0 else replace(identity, writes=tuple(filter(_reaches, identity.writes)))
+
+
+def _reaches(write: Write) -> bool:
+    return bool(write.reaches)
 
 
 def _existing(schema: Schema, wanted: Target) -> Target | None:

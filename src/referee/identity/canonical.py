@@ -52,11 +52,20 @@ def user_keys(schema: Schema, source: Target, mirrors: Iterable[Mirror]) -> tupl
 def _user_keys(schema: Schema, source: Target, mirrors: Iterable[Mirror]) -> Iterator[UserKey]:
     for target in (source, *(mirror.target for mirror in mirrors)):
         for key in schema.referencing.get(target.table, ()):
-            if schema.is_managed(key.table.schema):
+            if schema.is_managed(key.table.schema) or _is_of_partition(schema, key):
                 continue
             for column, referenced in zip(key.columns, key.target.columns, strict=False):
                 if referenced == target.columns[0]:
                     yield UserKey(key, column, target)
+
+
+def _is_of_partition(schema: Schema, key: ForeignKey) -> bool:
+    """Whether a key is a partition's copy of its parent's; the parent's speaks for all."""
+    table = schema.table(key.table)
+    parent = schema.table(table.partition_of) if table is not None and table.partition_of is not None else None
+    return parent is not None and any(
+        (own.columns, own.target) == (key.columns, key.target) for own in parent.foreign_keys
+    )
 
 
 def group_by_schema(mirrors: Sequence[Mirror], keys: Sequence[UserKey]) -> tuple[Group, ...]:
@@ -67,10 +76,14 @@ def group_by_schema(mirrors: Sequence[Mirror], keys: Sequence[UserKey]) -> tuple
     """
     leaders = _Leaders()
     homes = {mirror.table.schema for mirror in mirrors}
-    inward = [key for key in keys if key.target.table.schema in homes]
-    for key in inward:
-        leaders.join(key.key.table.schema, key.target.table.schema)
-    sizes = Counter(leaders.of(key.key.table.schema) for key in inward)
+    for key in keys:
+        if key.target.table.schema in homes:
+            leaders.join(key.key.table.schema, key.target.table.schema)
+    own = {(mirror.table, mirror.column) for mirror in mirrors}
+    mirrored = {leaders.of(home) for home in homes}
+    sizes = Counter(
+        leader for key in keys if key.place not in own and (leader := leaders.of(key.key.table.schema)) in mirrored
+    )
     largest = min(sizes, key=lambda leader: (-sizes[leader], leader), default="")
 
     def group_of(namespace: str) -> str:

@@ -38,6 +38,8 @@ class _Candidate:
     identity_key: ForeignKey | None = None
     synced_by: list[Ref] = field(default_factory=list)
     complete: bool = False
+    filled_for_all: bool = False
+    """Whether a trigger that would fill it does so without a condition of its own: for users of every kind."""
 
     def add(self, kind: EvidenceKind, detail: str, place: Place | None = None) -> None:
         self.evidence.append(Evidence(kind, detail, place))
@@ -230,7 +232,12 @@ class _Search:
                 yield candidate
 
     def _judged(self) -> Iterator[tuple[_Candidate, Confidence]]:
-        weighed = [(candidate, _weigh(candidate, self._relying(candidate))) for candidate in self._candidates.values()]
+        # Next to a source of the project's own a table named for users may well be another identity.
+        name_suffices = self._schema.is_managed(self._source.table.schema)
+        weighed = [
+            (candidate, _weigh(candidate, self._relying(candidate), name_suffices))
+            for candidate in self._candidates.values()
+        ]
         if any(confidence is not None for _, confidence in weighed):
             yield from ((candidate, confidence) for candidate, confidence in weighed if confidence is not None)
             return
@@ -243,12 +250,12 @@ class _Search:
         return _relying(self._schema, Target(candidate.table.name, (candidate.column.name,)))
 
 
-def _weigh(candidate: _Candidate, relying: int) -> Confidence | None:
+def _weigh(candidate: _Candidate, relying: int, name_suffices: bool) -> Confidence | None:
     """How sure the evidence makes it; None where it does not suffice."""
     named = candidate.has("name")
     if candidate.has("configuration"):
         return Confidence.CERTAIN
-    if candidate.has("trigger") or (candidate.identity_key is not None and named):
+    if candidate.filled_for_all or (named and (candidate.has("trigger") or candidate.identity_key is not None)):
         return Confidence.CERTAIN if candidate.is_primary or candidate.column.not_null else Confidence.LIKELY
     signs = sum(candidate.has(kind) for kind in ("policy", "write", "name"))
     if candidate.identity_key is not None or not (named or (relying and signs > 1)):
@@ -257,7 +264,7 @@ def _weigh(candidate: _Candidate, relying: int) -> Confidence | None:
         return Confidence.POSSIBLE if signs > 1 else None
     if signs > 1:
         return Confidence.LIKELY if named else Confidence.POSSIBLE
-    return Confidence.POSSIBLE if relying else None
+    return Confidence.POSSIBLE if relying and name_suffices else None
 
 
 def _rank(schema: Schema, candidate: _Candidate, confidence: Confidence) -> tuple[int, int, int, int, QName]:
@@ -318,6 +325,7 @@ def _inserts_new(stored: Stored, origin: Target) -> bool:
 
 def _add_trigger(candidate: _Candidate, stored: Stored, origin: QName) -> None:
     what = f"inserts {stored.expression} into {quote(stored.column)}"
+    candidate.filled_for_all = candidate.filled_for_all or _is_unconditional(candidate.table, stored)
     if stored.trigger is None:
         candidate.add("trigger", f"{stored.owner} {what}, but no trigger calls it", stored.place)
         return
@@ -342,25 +350,61 @@ def _always_inserts(table: Table, stored: Stored) -> bool:
     if "insert" not in trigger.events or trigger.level != "row" or trigger.when is not None:
         return False
     step, query = statement.step, statement.query
-    if step.in_handler >= 0 or step.in_loop or not all(_is_given(guard) for guard in step.guards):
-        return False
-    if not all(statement.body.handlers[index].reraises for index in step.handlers):
+    if not _is_unconditional(table, stored) or not all(
+        statement.body.handlers[index].reraises for index in step.handlers
+    ):
         return False
     if query.rows == "select" and query.nested:
         supply = query.nested[0]
-        if supply.sources or supply.derived or supply.conditions or supply.nested:
+        if supply.sources or supply.derived:
+            return False
+        if not all(_looks_for_itself(condition, True, table, stored.column) for condition in supply.conditions):
             return False
     return _meets_only_itself(table, stored.column, query)
 
 
+def _is_unconditional(table: Table, stored: Stored) -> bool:
+    """Whether the statement runs at every INSERT, unless the row is there already."""
+    if stored.statement is None:
+        return False
+    step = stored.statement.step
+    return (
+        step.in_handler < 0
+        and not step.in_loop
+        and all(_is_given(guard) or _is_for_missing(guard, table, stored.column) for guard in step.guards)
+    )
+
+
 def _is_given(guard: tree.Guard) -> bool:
-    """Whether a condition holds at every INSERT: ``TG_OP = 'INSERT'``."""
+    """Whether a condition holds at every INSERT: ``TG_OP = 'INSERT'``, or not ``TG_OP <> 'INSERT'``."""
     condition = guard.condition
-    if guard.negated or not isinstance(condition, tree.Operator) or condition.name != "=":
+    if not isinstance(condition, tree.Operator) or condition.name != ("<>" if guard.negated else "="):
         return False
     names = {arg.parts for arg in condition.args if isinstance(arg, tree.Column)}
     values = {arg.value for arg in condition.args if isinstance(arg, tree.Literal)}
     return names == {("tg_op",)} and values == {"INSERT"}
+
+
+def _is_for_missing(guard: tree.Guard, table: Table, column: str) -> bool:
+    return guard.condition is not None and _looks_for_itself(guard.condition, not guard.negated, table, column)
+
+
+def _looks_for_itself(condition: tree.Expr, absent: bool, table: Table, column: str) -> bool:
+    """Whether a condition says that the mirror has no row with the new key (or, with ``absent`` unset, that it has
+    one).
+    """
+    if isinstance(condition, tree.Operator) and condition.name == "not":
+        return _looks_for_itself(condition.args[0], not absent, table, column)
+    if absent or not isinstance(condition, tree.Subquery) or condition.kind != "exists":
+        return False
+    query = condition.query
+    if [use.name for use in query.sources] != [table.name.name] or len(query.conditions) != 1:
+        return False
+    [test] = query.conditions
+    if not isinstance(test, tree.Operator) or test.name != "=":
+        return False
+    names = [arg.parts for arg in test.args if isinstance(arg, tree.Column)]
+    return len(names) == 2 and any(parts[0] == "new" for parts in names) and any(parts[-1] == column for parts in names)
 
 
 def _meets_only_itself(table: Table, column: str, query: tree.Query) -> bool:
@@ -389,7 +433,7 @@ def _compared_columns(schema: Schema) -> Mapping[_Place, Sequence[Policy]]:
                     for parts in columns_compared_with_session(text):
                         if len(parts) == 1 or parts[-2] == table.name.name:
                             columns.add(parts[-1])
-            for column in columns:
+            for column in sorted(columns):
                 found[table.name, column].append(policy)
     return found
 

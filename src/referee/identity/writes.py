@@ -257,7 +257,10 @@ def _passed_on(expr: Expr) -> Sequence[Expr]:
 
 
 def find_writes(identity: Identity, stored: Sequence[Stored]) -> tuple[Write, ...]:
-    """One Write for each statement or default that stores this identity, with the user references that it reaches."""
+    """One Write for each statement or default that stores this identity, with the user references that it reaches.
+
+    A write that reaches none of them is kept too: it may reach a column that should be one.
+    """
     keys = _keys_by_column(identity)
     groups: dict[tuple[Ref, Place | int, str], list[Stored]] = {}
     for one in stored:
