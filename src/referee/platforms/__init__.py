@@ -31,6 +31,7 @@ class StandIn:
     """
 
     name: str
+    version: str
     schema: str | None = None
 
     @property
@@ -49,12 +50,14 @@ class Beyond:
     """Statements that the host runs although plain Postgres would refuse them to the migration role.
 
     ``owned_by_host`` are the tables on which the role may drop triggers and create, alter and drop policies without
-    owning them. ``settings`` are server settings that it may change, as names or prefixes that end in ``*``. CREATE
-    EXTENSION, event triggers and publications run as the superuser where ``privileged`` is set.
+    owning them. ``settings`` are server settings that it may change, as names or prefixes that end in ``*``, and
+    ``tunable_roles`` those whose own settings it may change. Extensions, event triggers, publications and foreign data
+    wrappers are made with the superuser's rights where ``privileged`` is set.
     """
 
     owned_by_host: frozenset[QName] = frozenset()
     settings: tuple[str, ...] = ()
+    tunable_roles: frozenset[str] = frozenset()
     privileged: bool = False
 
 
@@ -101,6 +104,8 @@ PLAIN = Platform(
     superuser="postgres",
     migration_role="postgres",
     migration_path=("$user", "public"),
+    # Contrib modules that the embedded programs come without.
+    stand_ins={name: StandIn(name, version) for name, version in (("pgcrypto", "1.3"), ("uuid-ossp", "1.1"))},
 )
 
 
@@ -122,22 +127,22 @@ _SETTINGS = """
     safeupdate.enabled session_replication_role track_io_timing wal_compression
 """
 
-# Extensions that a plain Postgres lacks, each with the one schema that it lives in, if it does not leave the choice.
+# Extensions that a plain Postgres lacks: the version imitated, and the schema where that is not the project's choice.
 # Those that no SQL can imitate are missing: postgis, timescaledb, wrappers, pgroonga, plv8, hypopg, pgtap.
-_STAND_INS = {
-    "http": None,
-    "index_advisor": None,
-    "moddatetime": None,
-    "pg_cron": "pg_catalog",
-    "pg_graphql": "graphql",
-    "pg_jsonschema": None,
-    "pg_net": None,
-    "pgcrypto": None,
-    "pgjwt": None,
-    "pgmq": "pgmq",
-    "supabase_vault": "vault",
-    "uuid-ossp": None,
-}
+_STAND_INS = (
+    StandIn("http", "1.6"),
+    StandIn("index_advisor", "0.2.0"),
+    StandIn("moddatetime", "1.0"),
+    StandIn("pg_cron", "1.6.4", "pg_catalog"),
+    StandIn("pg_graphql", "1.5.11", "graphql"),
+    StandIn("pg_jsonschema", "0.3.3"),
+    StandIn("pg_net", "0.14.0"),
+    StandIn("pgcrypto", "1.3"),
+    StandIn("pgjwt", "0.2.0"),
+    StandIn("pgmq", "1.5.1", "pgmq"),
+    StandIn("supabase_vault", "0.3.1", "vault"),
+    StandIn("uuid-ossp", "1.1"),
+)
 
 _MANAGED = """
     auth cron extensions graphql graphql_public net pgmq realtime storage supabase_functions supabase_migrations vault
@@ -175,9 +180,10 @@ def _supabase() -> Platform:
                 QName(schema, table) for schema, tables in _OWNED_BY_HOST.items() for table in tables.split()
             ),
             settings=tuple(_SETTINGS.split()),
+            tunable_roles=frozenset({"anon", "authenticated", "authenticator", "service_role"}),
             privileged=True,
         ),
-        stand_ins={name: StandIn(name, schema) for name, schema in _STAND_INS.items()},
+        stand_ins={stand_in.name: stand_in for stand_in in _STAND_INS},
     )
 
 

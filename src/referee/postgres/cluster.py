@@ -15,7 +15,7 @@ from pathlib import Path
 
 from referee.errors import ServerError
 from referee.model.names import quote
-from referee.postgres.extensions import write_control_files
+from referee.postgres.extensions import Imitation, available, write_control_files
 from referee.postgres.host import Host, fingerprint, make_roles, make_schemas
 from referee.postgres.process import Process, environment
 from referee.postgres.programs import Account, Programs
@@ -191,16 +191,25 @@ def _prune(cache: Path, keep: Path) -> None:
 
 def _build(scratch: Scratch, data: Path, programs: Programs, host: Host, account: Account) -> None:
     _initialise(data, programs, host, account)
-    write_control_files(data / STAND_INS / "extension", host.stand_ins.values())
-    if account.switch:
-        for folder, _, names in os.walk(data / STAND_INS):
-            for path in (folder, *(os.path.join(folder, name) for name in names)):
-                os.chown(path, account.uid, account.gid)
     process = Process.start(programs, data, scratch, account)
     try:
-        _fill(process, host)
+        real = _fill(process, host)
     finally:
         process.stop(gently=True)
+    lacking = [imitation for name, imitation in host.stand_ins.items() if name not in real]
+    _write_stand_ins(data / STAND_INS, lacking, account)
+
+
+def _write_stand_ins(folder: Path, imitations: list[Imitation], account: Account) -> None:
+    write_control_files(folder / "extension", imitations)
+    if account.switch:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, account.uid, account.gid)
+
+
+def stand_ins_of(data: Path) -> frozenset[str]:
+    """The extensions that a data folder's server lacks and has a stand-in for."""
+    return frozenset(path.stem for path in (data / STAND_INS / "extension").glob("*.control"))
 
 
 def _initialise(data: Path, programs: Programs, host: Host, account: Account) -> None:
@@ -240,8 +249,8 @@ def _locale(programs: Programs) -> tuple[str, ...]:
     return ("--lc-ctype", "C.UTF-8") if os.uname().sysname == "Linux" else ()
 
 
-def _fill(process: Process, host: Host) -> None:
-    """Makes the roles, and a template database for each of the host's modes."""
+def _fill(process: Process, host: Host) -> frozenset[str]:
+    """Makes the roles, and a template database for each of the host's modes. Returns the extensions that are real."""
     base = template_name("base")
     owner = quote(host.migration_role)
     with process.connect("postgres", host.superuser) as server:
@@ -257,3 +266,4 @@ def _fill(process: Process, host: Host) -> None:
                 make_schemas(database, host, sources)
             server.run(f"alter database {name} with is_template true allow_connections false")
         server.run(f"drop database {base}")
+        return available(server)

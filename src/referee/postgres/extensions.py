@@ -10,10 +10,6 @@ from referee.model.names import quote
 from referee.model.source import Source
 from referee.postgres.session import Session
 
-#: The version under which a stand-in is installed, by which it is known again.
-VERSION = "stand-in"
-
-
 # What an extension's script makes and DROP EXTENSION takes away; the rest depends on these.
 _MEMBERS = (
     ("pg_namespace", "true"),
@@ -30,6 +26,8 @@ class Imitation(Protocol):
     @property
     def name(self) -> str: ...
     @property
+    def version(self) -> str: ...
+    @property
     def schema(self) -> str | None: ...
     @property
     def source(self) -> Source: ...
@@ -40,10 +38,10 @@ def write_control_files(folder: Path, imitations: Iterable[Imitation]) -> None:
     folder.mkdir(parents=True)
     for imitation in imitations:
         # "trusted" lets a role without superuser's rights install it, as the hosts do that carry it.
-        lines = ["comment = 'stand-in of referee'", f"default_version = '{VERSION}'", "trusted = true"]
+        lines = ["comment = 'stand-in of referee'", f"default_version = '{imitation.version}'", "trusted = true"]
         lines.append(f"schema = '{imitation.schema}'" if imitation.schema else "relocatable = false")
         (folder / f"{imitation.name}.control").write_text("\n".join(lines) + "\n")
-        (folder / f"{imitation.name}--{VERSION}.sql").write_text(imitation.source.text, encoding="utf-8")
+        (folder / f"{imitation.name}--{imitation.version}.sql").write_text(imitation.source.text, encoding="utf-8")
 
 
 def available(session: Session) -> frozenset[str]:
@@ -51,10 +49,9 @@ def available(session: Session) -> frozenset[str]:
     return frozenset(name for (name,) in session.rows("select name from pg_catalog.pg_available_extensions"))
 
 
-def stand_ins_used(session: Session) -> tuple[str, ...]:
-    """The stand-ins that are installed in the session's database, by name."""
-    query = "select extname from pg_catalog.pg_extension where extversion = %s order by extname"
-    return tuple(name for (name,) in session.rows(query, [VERSION]))
+def installed(session: Session) -> frozenset[str]:
+    """The extensions, and stand-ins of extensions, in the session's database."""
+    return frozenset(name for (name,) in session.rows("select extname from pg_catalog.pg_extension"))
 
 
 def creation(
@@ -71,12 +68,13 @@ def creation(
     Where there is neither, it is the plain statement, which the server then refuses in its own words.
     """
     imitation = imitations.get(name)
-    schema = imitation.schema if imitation and imitation.schema else schema
     if name in installable or imitation is None:
+        # An extension that always lives in one schema names it in its control file, which makes the schema too.
+        schema = None if imitation and imitation.schema else schema
         place = f" with schema {quote(schema)}" if schema else ""
         unless = "if not exists " if if_not_exists else ""
         return f"create extension {unless}{quote(name)}{place}{' cascade' if cascade else ''}"
-    return _by_hand(imitation, schema)
+    return _by_hand(imitation, imitation.schema or schema)
 
 
 def _by_hand(imitation: Imitation, schema: str | None) -> str:
@@ -99,8 +97,9 @@ begin
   if exists (select from pg_extension where extname = '{name}') then
     return;
   end if;
+  {f"create schema if not exists {quote(imitation.schema)};" if imitation.schema else ""}
   insert into pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
-  values (extension, '{name}', current_user::regrole, {place}, false, '{VERSION}');
+  values (extension, '{name}', current_user::regrole, {place}, false, '{imitation.version}');
   insert into pg_depend (classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype)
   values ('pg_extension'::regclass, extension, 0, 'pg_namespace'::regclass, {place}, 0, 'n');
   perform set_config('search_path', quote_ident({place}::text), true);

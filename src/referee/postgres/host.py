@@ -19,14 +19,17 @@ class Privileged(Protocol):
     """Statements that the host runs although plain Postgres would refuse them to the migration role.
 
     ``owned_by_host`` holds (schema, table): tables on which the role may drop triggers and handle policies.
-    ``settings`` are names, or prefixes that end in ``*``, of settings that it may change. With ``privileged`` the host
-    runs extensions, event triggers, publications and foreign data wrappers as its superuser.
+    ``settings`` are names, or prefixes that end in ``*``, of settings that it may change, and ``tunable_roles`` are the
+    roles whose own settings it may change. With ``privileged`` the host runs extensions, event triggers, publications
+    and foreign data wrappers as its superuser.
     """
 
     @property
     def owned_by_host(self) -> frozenset[tuple[str, str]]: ...
     @property
     def settings(self) -> tuple[str, ...]: ...
+    @property
+    def tunable_roles(self) -> frozenset[str]: ...
     @property
     def privileged(self) -> bool: ...
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from referee.errors import ServerError, UsageError
 from referee.model.names import quote
-from referee.postgres.cluster import STAND_INS, prepare, template_name
+from referee.postgres.cluster import STAND_INS, prepare, stand_ins_of, template_name
 from referee.postgres.extensions import available
 from referee.postgres.host import Host
 from referee.postgres.process import Process
@@ -19,15 +19,19 @@ from referee.postgres.session import Limits, Session
 
 
 class Server:
-    """A server that belongs to referee. ``version`` is such as "18.6"."""
+    """A server that belongs to referee.
 
-    def __init__(self, process: Process, programs: Programs, host: Host) -> None:
+    ``version`` is such as "18.6"; ``stand_ins`` are the extensions that it lacks and imitates where they are asked for.
+    """
+
+    def __init__(self, process: Process, programs: Programs, host: Host, stand_ins: frozenset[str]) -> None:
         self._process = process
         self._numbers = count(1)
         self._installable: frozenset[str] | None = None
         self.host = host
         self.version = programs.version
         self.major = programs.major
+        self.stand_ins = stand_ins
         self._admin = process.connect("postgres", host.superuser)
         self._roles = self._role_names()
         self._open: set[str] = set()
@@ -83,7 +87,7 @@ class Server:
         """A session that logs in as ``user`` (the migration role where none is named), with that role's settings."""
         return self._process.connect(database, user or self.host.migration_role, limits)
 
-    def connect_as(self, database: str, role: str) -> Session:
+    def connect_as(self, database: str, role: str, limits: Limits | None = None) -> Session:
         """A session of the superuser that acts as ``role`` until it is told otherwise.
 
         To the role it looks as if it had logged in itself: its name, its rights, its settings, also after RESET ALL.
@@ -94,7 +98,7 @@ class Server:
             [quote(role)],
         )
         options = " ".join(f"-c {_escape(setting)}" for (setting,) in settings)
-        session = self._process.connect(database, self.host.superuser, options=options)
+        session = self._process.connect(database, self.host.superuser, limits, options=options)
         session.run(f"set session authorization {quote(role)}")
         return session
 
@@ -139,7 +143,7 @@ def start_server(
             given["extension_control_path"] = f"$system:{data / STAND_INS}"
         process = Process.start(programs, data, scratch, runner, port=port, settings=given)
         try:
-            server = Server(process, programs, host)
+            server = Server(process, programs, host, stand_ins_of(data))
             try:
                 yield server
             finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,15 +144,19 @@ class Session:
         rows = self.rows(query, parameters)
         return rows[0][0] if rows else None
 
+    def run_each(self, statements: Iterable[str]) -> None:
+        """Runs statements one by one, sent together: one round trip. The first that fails ends it."""
+        with self._guarded():
+            self._pipeline(statements)
+
     def rows_of_each(self, queries: Sequence[str]) -> list[list[Row]]:
         """The rows of several statements, sent together: one round trip for them all, in one transaction."""
-        with self._guarded(), self._connection.pipeline() as pipeline:
-            cursors = [self._connection.execute(query.encode("utf-8")) for query in queries]
-            pipeline.sync()
+        with self._guarded():
+            cursors = self._pipeline(queries)
             return [cursor.fetchall() if cursor.description is not None else [] for cursor in cursors]
 
     def fetch_all(self, text: str) -> list[list[Row]]:
-        """The rows of each query in a text of several statements; one message and one round trip, which every pooler takes.
+        """The rows of each query in a text of several statements: one message, which every pooler takes.
 
         Statements that return no rows, such as SET, add nothing to the list.
         """
@@ -181,13 +185,32 @@ class Session:
             "begin transaction isolation level repeatable read, read only;"
             f"set local statement_timeout to {_milliseconds(limits.statement)};"
             f"set local lock_timeout to {_milliseconds(limits.lock)};"
-            f"set local search_path to {_literal(search_path)}"
+            f"set local search_path to {literal(search_path)}"
         )
         try:
             yield
         finally:
             if not self._connection.closed:
                 self.run("rollback")
+
+    def _pipeline(self, statements: Iterable[str]) -> list[psycopg.Cursor[Row]]:
+        """Sends statements without waiting for answers. Raises the error of the first that fails."""
+        cursors = []
+        first: psycopg.Error | None = None
+        try:
+            with self._connection.pipeline() as pipeline:
+                try:
+                    for statement in statements:
+                        cursors.append(self._connection.execute(statement.encode("utf-8")))  # noqa: PERF401
+                    pipeline.sync()
+                except psycopg.Error as error:
+                    first = error
+        except psycopg.Error as error:
+            # Leaving a failed pipeline complains once more, about the statements that were never run.
+            first = first or error
+        if first is not None:
+            raise first
+        return cursors
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -210,8 +233,10 @@ def _milliseconds(seconds: float | None) -> int:
     return 0 if seconds is None else max(1, round(seconds * 1000))
 
 
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def literal(text: str) -> str:
+    """A string constant that means the same whatever standard_conforming_strings says."""
+    quoted = "'" + text.replace("'", "''") + "'"
+    return " E" + quoted.replace("\\", "\\\\") if "\\" in text else quoted
 
 
 def connect(url: str, *, read_only: bool = True, limits: Limits | None = None, **settings: str) -> Session:

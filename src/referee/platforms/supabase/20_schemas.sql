@@ -27,6 +27,16 @@ grant usage on schema graphql_public to postgres, anon, authenticated, service_r
 grant usage on schema supabase_functions to postgres, anon, authenticated, service_role;
 grant all on schema supabase_functions to supabase_functions_admin;
 
+alter default privileges for role supabase_admin in schema extensions grant all on tables to postgres with grant option;
+alter default privileges for role supabase_admin in schema extensions grant all on sequences to postgres with grant option;
+alter default privileges for role supabase_admin in schema extensions grant all on functions to postgres with grant option;
+alter default privileges for role supabase_admin in schema realtime grant all on tables to postgres, dashboard_user;
+alter default privileges for role supabase_admin in schema realtime grant all on sequences to postgres, dashboard_user;
+alter default privileges for role supabase_admin in schema realtime grant all on functions to postgres, dashboard_user;
+alter default privileges for role postgres in schema storage grant all on tables to postgres, anon, authenticated, service_role;
+alter default privileges for role postgres in schema storage grant all on sequences to postgres, anon, authenticated, service_role;
+alter default privileges for role postgres in schema storage grant all on functions to postgres, anon, authenticated, service_role;
+
 create extension "uuid-ossp" with schema extensions;
 create extension pgcrypto with schema extensions;
 create extension pg_stat_statements with schema extensions;

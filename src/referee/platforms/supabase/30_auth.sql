@@ -1,8 +1,8 @@
 -- auth: what the sign-up service (GoTrue) keeps, as its migrations leave it in 2026.
 --
--- `auth.users` has its 35 columns in their order, and neither its id nor its time stamps have a default. Tables belong to
--- supabase_auth_admin; postgres holds every privilege on them but owns none; the API roles hold none. Row security is on,
--- without policies, except where the service's newer tables leave it off.
+-- `auth.users` has its 35 columns in their order, and neither its id nor its time stamps have a default. Tables
+-- belong to supabase_auth_admin; postgres holds every privilege on them but owns none; the API roles hold none. Row
+-- security is on, without policies, except where the service's newer tables leave it off.
 
 create type auth.aal_level as enum ('aal1', 'aal2', 'aal3');
 create type auth.code_challenge_method as enum ('s256', 'plain');
@@ -543,8 +543,12 @@ alter table auth.saml_relay_states enable row level security;
 grant all on all tables in schema auth to postgres, dashboard_user;
 grant all on all sequences in schema auth to postgres, dashboard_user;
 grant all on all functions in schema auth to postgres, dashboard_user;
-grant select on all tables in schema auth to postgres with grant option;
-revoke insert, update, delete, truncate on auth.schema_migrations from postgres, dashboard_user;
+grant select on
+  auth.users, auth.identities, auth.instances, auth.audit_log_entries, auth.sessions, auth.refresh_tokens,
+  auth.one_time_tokens, auth.mfa_factors, auth.mfa_challenges, auth.mfa_amr_claims, auth.flow_state, auth.sso_providers,
+  auth.sso_domains, auth.saml_providers, auth.saml_relay_states
+  to postgres with grant option;
+revoke all on auth.schema_migrations from postgres, dashboard_user;
 
 alter default privileges for role supabase_auth_admin in schema auth grant all on tables to postgres, dashboard_user;
 alter default privileges for role supabase_auth_admin in schema auth grant all on sequences to postgres, dashboard_user;

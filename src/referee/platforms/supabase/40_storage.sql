@@ -1,8 +1,8 @@
 -- storage: buckets, objects and what policies on them call, as storage-api leaves it in 2026 (its migration 0063).
 --
--- The API roles hold every privilege on buckets and objects: row security is the only guard. Rows are not to be deleted by
--- SQL; `storage.allow_delete_query` switches that guard off. The functions that only the service itself calls (search,
--- list_*) are left out.
+-- The API roles hold every privilege on buckets and objects: row security is the only guard. Rows are not to be
+-- deleted by SQL; `storage.allow_delete_query` switches that guard off. The functions that only the service itself
+-- calls (search, list_*) are left out.
 
 create type storage.buckettype as enum ('STANDARD', 'ANALYTICS', 'VECTOR');
 
@@ -286,10 +286,8 @@ alter table storage.vector_indexes enable row level security;
 
 grant all on storage.buckets, storage.objects to postgres with grant option;
 grant all on storage.buckets, storage.objects, storage.buckets_analytics to anon, authenticated, service_role;
-grant all on storage.s3_multipart_uploads, storage.s3_multipart_uploads_parts to postgres, service_role;
+grant all on storage.s3_multipart_uploads, storage.s3_multipart_uploads_parts to service_role;
 grant select on storage.s3_multipart_uploads, storage.s3_multipart_uploads_parts to anon, authenticated;
-grant all on storage.buckets_analytics, storage.buckets_vectors, storage.vector_indexes to postgres;
-grant all on storage.iceberg_namespaces, storage.iceberg_tables to postgres, service_role;
+grant all on storage.iceberg_namespaces, storage.iceberg_tables to service_role;
 grant select on storage.iceberg_namespaces, storage.iceberg_tables to anon, authenticated;
 grant select on storage.buckets_vectors, storage.vector_indexes to anon, authenticated, service_role;
-grant all on all functions in schema storage to postgres, anon, authenticated, service_role;

@@ -1,7 +1,7 @@
 -- realtime: broadcast messages, subscriptions to changes, and the two publications.
 --
--- On a real project the service makes one partition of realtime.messages a day. Here one default partition takes every row, so
--- that what is sent can be looked at.
+-- On a real project the service makes one partition of realtime.messages a day. Here one default partition takes
+-- every row, so that what is sent can be looked at.
 
 create type realtime.action as enum ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'ERROR');
 create type realtime.equality_op as enum ('eq', 'neq', 'lt', 'lte', 'gt', 'gte', 'in');
@@ -42,6 +42,8 @@ create table realtime.subscription (
   action_filter text default '*'::text,
   constraint pk_subscription primary key (id)
 );
+create index messages_inserted_at_topic_index on realtime.messages (inserted_at desc, topic)
+  where extension = 'broadcast' and private is true;
 create index ix_realtime_subscription_entity on realtime.subscription (entity);
 create unique index subscription_subscription_id_entity_filters_action_filter_key
   on realtime.subscription (subscription_id, entity, filters, action_filter);
@@ -84,26 +86,15 @@ begin
 end
 $$;
 
-alter type realtime.action owner to supabase_realtime_admin;
-alter type realtime.equality_op owner to supabase_realtime_admin;
-alter type realtime.user_defined_filter owner to supabase_realtime_admin;
-alter table realtime.schema_migrations owner to supabase_realtime_admin;
 alter table realtime.messages owner to supabase_realtime_admin;
-alter table realtime.messages_default owner to supabase_realtime_admin;
 alter table realtime.subscription owner to supabase_realtime_admin;
-alter function realtime.to_regrole(text) owner to supabase_realtime_admin;
 alter function realtime.topic() owner to supabase_realtime_admin;
-alter function realtime.send(jsonb, text, text, boolean) owner to supabase_realtime_admin;
-alter function realtime.broadcast_changes(text, text, text, text, text, record, record, text)
-  owner to supabase_realtime_admin;
 
 alter table realtime.messages enable row level security;
 
 grant select, insert, update on realtime.messages to anon, authenticated, service_role;
-grant all on realtime.messages, realtime.subscription to postgres, dashboard_user;
-grant select on realtime.subscription to anon, authenticated, service_role;
-grant select on realtime.schema_migrations to postgres, dashboard_user, anon, authenticated, service_role;
-grant all on all functions in schema realtime to postgres, dashboard_user;
+grant select on realtime.subscription, realtime.schema_migrations to anon, authenticated, service_role;
+grant all on realtime.subscription, realtime.schema_migrations to supabase_realtime_admin;
 
 create publication supabase_realtime;
 alter publication supabase_realtime owner to postgres;

@@ -1,4 +1,5 @@
--- Imitates moddatetime 1.0 (contrib/spi): a BEFORE UPDATE trigger that puts the current time into the column named by its argument.
+-- Imitates moddatetime 1.0 (contrib/spi): a BEFORE UPDATE trigger that puts the current time into the column named by
+-- its argument.
 
 create function moddatetime() returns trigger language plpgsql set search_path to pg_catalog as $$
 begin

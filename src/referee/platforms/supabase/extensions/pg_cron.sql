@@ -1,5 +1,5 @@
--- Imitates pg_cron 1.6: schema cron with its functions and tables; postgres may read jobs but changes them through the functions.
--- A job is written down and never run.
+-- Imitates pg_cron 1.6: schema cron with its functions and tables; postgres may read jobs but changes them through
+-- the functions. A job is written down and never run.
 
 create schema cron;
 
@@ -101,6 +101,9 @@ create function cron.alter_job(
   where kept.jobid = job_id
 $$;
 
+alter default privileges in schema cron grant all on tables to postgres with grant option;
+alter default privileges in schema cron grant all on functions to postgres with grant option;
+alter default privileges in schema cron grant all on sequences to postgres with grant option;
 grant usage on schema cron to postgres with grant option;
 grant select on cron.job to postgres with grant option;
 grant all on cron.job_run_details to postgres with grant option;

@@ -1,8 +1,8 @@
--- Imitates pgcrypto 1.3 under its own names and types.
--- digest and hmac with md5, sha224, sha256, sha384 and sha512, gen_random_bytes and gen_random_uuid give what the extension gives.
--- crypt and gen_salt agree with themselves, so that a password checked against its own hash is right, but the hashes are not those
--- of the extension. The pgp_sym_* functions and encrypt / decrypt can be undone by each other and hide nothing.
--- Missing: sha1, pgp_pub_*, armor and dearmor, encrypt_iv and decrypt_iv.
+-- Imitates pgcrypto 1.3 under its own names and types. digest and hmac with md5, sha224, sha256, sha384 and sha512,
+-- gen_random_bytes and gen_random_uuid give what the extension gives. crypt and gen_salt agree with themselves, so
+-- that a password checked against its own hash is right, but the hashes are not those of the extension. The pgp_sym_*
+-- functions and encrypt / decrypt can be undone by each other and hide nothing. Missing: sha1, pgp_pub_*, armor and
+-- dearmor, encrypt_iv and decrypt_iv.
 
 create function gen_random_uuid() returns uuid language sql volatile parallel safe
   return pg_catalog.gen_random_uuid();

@@ -1,4 +1,5 @@
--- Imitates pgjwt 0.2: sign and verify with HS256, HS384 and HS512, which give what the extension gives, and its url_* helpers.
+-- Imitates pgjwt 0.2: sign and verify with HS256, HS384 and HS512, which give what the extension gives, and its url_*
+-- helpers.
 
 create function url_encode(data bytea) returns text language sql immutable strict
   return translate(encode(data, 'base64'), E'+/=\n', '-_');

@@ -1,7 +1,6 @@
--- Imitates pgmq 1.4: queues as tables pgmq.q_<name> and pgmq.a_<name>, with create, drop, send, read, pop, archive, delete, purge,
--- set_vt, list and metrics. Partitioned queues are ordinary ones; read_with_poll does not wait; create_unlogged logs.
-
-create schema if not exists pgmq;
+-- Imitates pgmq 1.5: queues as tables pgmq.q_<name> and pgmq.a_<name>, with create, drop, send, read, pop, archive,
+-- delete, purge, set_vt, list and metrics. Partitioned queues are ordinary ones; read_with_poll does not wait;
+-- create_unlogged logs; the condition of read is not looked at.
 
 create table pgmq.meta (
   queue_name character varying not null,
@@ -12,7 +11,8 @@ create table pgmq.meta (
 );
 
 create type pgmq.message_record as (
-  msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, vt timestamp with time zone, message jsonb
+  msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, vt timestamp with time zone, message jsonb,
+  headers jsonb
 );
 create type pgmq.queue_record as (
   queue_name character varying, is_partitioned boolean, is_unlogged boolean, created_at timestamp with time zone
@@ -33,7 +33,8 @@ begin
        read_ct integer not null default 0,
        enqueued_at timestamp with time zone not null default now(),
        vt timestamp with time zone not null,
-       message jsonb)',
+       message jsonb,
+       headers jsonb)',
     'q_' || lower(queue_name)
   );
   execute format(
@@ -43,7 +44,8 @@ begin
        enqueued_at timestamp with time zone not null default now(),
        archived_at timestamp with time zone not null default now(),
        vt timestamp with time zone not null,
-       message jsonb)',
+       message jsonb,
+       headers jsonb)',
     'a_' || lower(queue_name)
   );
   insert into pgmq.meta (queue_name, is_partitioned, is_unlogged)
@@ -75,36 +77,67 @@ begin
 end
 $$;
 
-create function pgmq.send_batch(queue_name text, msgs jsonb[], delay integer default 0) returns setof bigint
-language plpgsql as $$
+create function pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay timestamp with time zone)
+returns setof bigint language plpgsql as $$
 begin
   return query execute format(
-    'insert into pgmq.%I (vt, message) select clock_timestamp() + $2 * interval ''1 second'', unnest($1) returning msg_id',
+    'insert into pgmq.%I (vt, message, headers) select $2, * from unnest($1, $3) returning msg_id',
     'q_' || lower(queue_name)
-  ) using msgs, delay;
+  ) using msgs, delay, headers;
 end
+$$;
+
+create function pgmq.send_batch(queue_name text, msgs jsonb[], delay integer default 0) returns setof bigint
+language sql as $$
+  select * from pgmq.send_batch(queue_name, msgs, null, clock_timestamp() + delay * interval '1 second')
+$$;
+
+create function pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay integer default 0)
+returns setof bigint language sql as $$
+  select * from pgmq.send_batch(queue_name, msgs, headers, clock_timestamp() + delay * interval '1 second')
+$$;
+
+create function pgmq.send_batch(queue_name text, msgs jsonb[], delay timestamp with time zone) returns setof bigint
+language sql as $$
+  select * from pgmq.send_batch(queue_name, msgs, null, delay)
 $$;
 
 create function pgmq.send(queue_name text, msg jsonb, delay integer default 0) returns setof bigint language sql as $$
   select * from pgmq.send_batch(queue_name, array[msg], delay)
 $$;
 
-create function pgmq.read(queue_name text, vt integer, qty integer) returns setof pgmq.message_record
-language plpgsql as $$
+create function pgmq.send(queue_name text, msg jsonb, delay timestamp with time zone) returns setof bigint
+language sql as $$
+  select * from pgmq.send_batch(queue_name, array[msg], delay)
+$$;
+
+create function pgmq.send(queue_name text, msg jsonb, headers jsonb, delay integer default 0) returns setof bigint
+language sql as $$
+  select * from pgmq.send_batch(queue_name, array[msg], array[headers], delay)
+$$;
+
+create function pgmq.send(queue_name text, msg jsonb, headers jsonb, delay timestamp with time zone)
+returns setof bigint language sql as $$
+  select * from pgmq.send_batch(queue_name, array[msg], array[headers], delay)
+$$;
+
+create function pgmq.read(queue_name text, vt integer, qty integer, conditional jsonb default '{}')
+returns setof pgmq.message_record language plpgsql as $$
 begin
   return query execute format(
     'update pgmq.%1$I as kept
      set vt = clock_timestamp() + $1 * interval ''1 second'', read_ct = read_ct + 1
      where msg_id in (
        select msg_id from pgmq.%1$I where vt <= clock_timestamp() order by msg_id limit $2 for update skip locked)
-     returning kept.msg_id, kept.read_ct, kept.enqueued_at, kept.vt, kept.message',
+     returning kept.msg_id, kept.read_ct, kept.enqueued_at, kept.vt, kept.message, kept.headers',
     'q_' || lower(queue_name)
   ) using vt, qty;
 end
 $$;
 
 create function pgmq.read_with_poll(
-  queue_name text, vt integer, qty integer, max_poll_seconds integer default 5, poll_interval_ms integer default 100
+  queue_name text, vt integer, qty integer, max_poll_seconds integer default 5, poll_interval_ms integer default 100,
+  conditional jsonb default '{}'
 ) returns setof pgmq.message_record language sql as $$
   select * from pgmq.read(queue_name, vt, qty)
 $$;
@@ -115,7 +148,7 @@ begin
     'delete from pgmq.%1$I as kept
      where msg_id = (
        select msg_id from pgmq.%1$I where vt <= clock_timestamp() order by msg_id limit 1 for update skip locked)
-     returning kept.msg_id, kept.read_ct, kept.enqueued_at, kept.vt, kept.message',
+     returning kept.msg_id, kept.read_ct, kept.enqueued_at, kept.vt, kept.message, kept.headers',
     'q_' || lower(queue_name)
   );
 end
@@ -126,7 +159,7 @@ language plpgsql as $$
 begin
   return query execute format(
     'update pgmq.%I as kept set vt = clock_timestamp() + $2 * interval ''1 second'' where kept.msg_id = $1
-     returning kept.msg_id, kept.read_ct, kept.enqueued_at, kept.vt, kept.message',
+     returning kept.msg_id, kept.read_ct, kept.enqueued_at, kept.vt, kept.message, kept.headers',
     'q_' || lower(queue_name)
   ) using msg_id, vt;
 end
@@ -147,9 +180,9 @@ create function pgmq.archive(queue_name text, msg_ids bigint[]) returns setof bi
 begin
   return query execute format(
     'with gone as (
-       delete from pgmq.%I where msg_id = any ($1) returning msg_id, read_ct, enqueued_at, vt, message)
-     insert into pgmq.%I (msg_id, read_ct, enqueued_at, vt, message)
-     select msg_id, read_ct, enqueued_at, vt, message from gone
+       delete from pgmq.%I where msg_id = any ($1) returning msg_id, read_ct, enqueued_at, vt, message, headers)
+     insert into pgmq.%I (msg_id, read_ct, enqueued_at, vt, message, headers)
+     select msg_id, read_ct, enqueued_at, vt, message, headers from gone
      returning msg_id',
     'q_' || lower(queue_name), 'a_' || lower(queue_name)
   ) using msg_ids;

@@ -42,8 +42,8 @@ begin
 end
 $$;
 
--- SHA-1 as in FIPS 180-4, because a plain Postgres has none. Words are kept in bigint and cut to 32 bits. All of << >> & | #
--- have one precedence in Postgres, hence the parentheses.
+-- SHA-1 as in FIPS 180-4, because a plain Postgres has none. Words are kept in bigint and cut to 32 bits. All of <<
+-- >> & | # have one precedence in Postgres, hence the parentheses.
 create function uuid_generate_v5(namespace uuid, name text) returns uuid language plpgsql immutable strict parallel safe
 set search_path to pg_catalog as $$
 declare

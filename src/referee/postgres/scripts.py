@@ -1,0 +1,216 @@
+"""Runs files as the Supabase command line does, and goes on where it would stop.
+
+Before each file RESET ALL; all statements of a file in one transaction; CREATE INDEX CONCURRENTLY and its kind outside;
+BEGIN and COMMIT in the file do what they say. A file in which nothing fails runs exactly so. A file in which something
+fails is rolled back and run once more, each statement behind a savepoint, to find everything that fails.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from referee.postgres.extensions import installed
+from referee.postgres.host import Host
+from referee.postgres.router import Router
+from referee.postgres.session import FailedStatementError, Limits, Report, Session, literal
+
+_CONCURRENTLY = re.compile(r"(?:create\s+(?:unique\s+)?index|drop\s+index|reindex\b.*?)\s+concurrently\b", re.I | re.S)
+_CONTROL = re.compile(
+    r"(?:begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|prepare\s+transaction)\b", re.IGNORECASE
+)
+
+_OWNERS = """
+    select distinct pg_get_userbyid(c.relowner)
+    from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where (n.nspname::text, c.relname::text) in (select * from unnest(%s::text[], %s::text[]))
+    order by 1
+"""
+
+
+class Statement(NamedTuple):
+    """One statement: its half-open range in the file's characters, its text, and the rows of a COPY ... FROM stdin."""
+
+    start: int
+    end: int
+    text: str
+    data: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A file to run. With a ``version`` it is entered into the history of migrations when all of it has run.
+
+    It is one transaction unless ``atomic`` is False: then each statement is committed by itself.
+    """
+
+    path: str
+    statements: Sequence[Statement]
+    version: str | None = None
+    name: str | None = None
+    atomic: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A statement that the server refused: the statement's range in its file, and what the server said."""
+
+    path: str
+    start: int
+    end: int
+    report: Report
+
+    @property
+    def place(self) -> int:
+        """Where in the file the server points, in characters from 0."""
+        inside = self.report.position or 0
+        return min(self.start + inside, max(self.start, self.end - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of running files: every failure in order, and the stand-ins that are installed after it."""
+
+    failures: tuple[Failure, ...]
+    statements: int
+    stand_ins: tuple[str, ...]
+
+
+class HostServer(Protocol):
+    """The part of a server that running files needs."""
+
+    @property
+    def host(self) -> Host: ...
+    @property
+    def installable(self) -> frozenset[str]: ...
+    @property
+    def stand_ins(self) -> frozenset[str]: ...
+    def connect_as(self, database: str, role: str, limits: Limits | None = None) -> Session: ...
+
+
+def run_scripts(server: HostServer, database: str, scripts: Iterable[Script], limits: Limits | None = None) -> Outcome:
+    """Runs files in a database as the host's migration role, one after the other.
+
+    Raises ServerError where the connection breaks; a statement that the server refuses is a Failure in the outcome.
+    """
+    limits = limits or Limits(statement=300, lock=10)
+    with server.connect_as(database, server.host.migration_role, limits) as session:
+        router = Router.of(server.host, server.installable, _owners(session, server.host))
+        keeps_history = session.value("select to_regclass('supabase_migrations.schema_migrations')") is not None
+        failures: list[Failure] = []
+        count = 0
+        for script in scripts:
+            failures += _ScriptRun(session, router, script, keeps_history).run()
+            count += len(script.statements)
+        return Outcome(tuple(failures), count, tuple(sorted(installed(session) & server.stand_ins)))
+
+
+def _owners(session: Session, host: Host) -> tuple[str, ...]:
+    tables = sorted(host.beyond.owned_by_host)
+    if not tables:
+        return ()
+    schemas, names = [schema for schema, _ in tables], [name for _, name in tables]
+    return tuple(owner for (owner,) in session.rows(_OWNERS, [schemas, names]))
+
+
+class _ScriptRun:
+    """One file on its way through a session."""
+
+    def __init__(self, session: Session, router: Router, script: Script, keeps_history: bool) -> None:
+        self.session = session
+        self.router = router
+        self.script = script
+        self.keeps_history = keeps_history and script.version is not None
+        self.failures: list[Failure] = []
+
+    def run(self) -> list[Failure]:
+        self.session.run("reset all")
+        if not (self._is_plain() and self._run_at_once()):
+            self._run_step_by_step()
+        return self.failures
+
+    def _is_plain(self) -> bool:
+        """Whether the whole file is one transaction that can be rolled back."""
+        return self.script.atomic and not any(
+            statement.data is not None or _CONTROL.match(statement.text) or _CONCURRENTLY.match(statement.text)
+            for statement in self.script.statements
+        )
+
+    def _run_at_once(self) -> bool:
+        """Sends the whole file in one go; False, and nothing done, where anything fails."""
+        texts = [text for statement in self.script.statements for text in self.router.route(statement.text)]
+        try:
+            self.session.run_each(["begin", *texts, *self._history(), "commit"])
+        except FailedStatementError:
+            self._rollback()
+            return False
+        return True
+
+    def _run_step_by_step(self) -> None:
+        for statement in self.script.statements:
+            if _CONCURRENTLY.match(statement.text):
+                self._commit(statement)
+                self._try(statement)
+            elif _CONTROL.match(statement.text):
+                self._try(statement)
+            else:
+                if self.script.atomic and not self.session.in_transaction:
+                    self.session.run("begin")
+                self._try_behind_savepoint(statement)
+            if self.session.transaction_failed:
+                self._rollback()
+        if self.script.statements:
+            self._commit(self.script.statements[-1], [] if self.failures else self._history())
+
+    def _try_behind_savepoint(self, statement: Statement) -> None:
+        """Keeps a failure from ending the transaction, where there is one."""
+        if not self.session.in_transaction:
+            self._try(statement)
+            return
+        self.session.run("savepoint referee_statement")
+        if not self._try(statement):
+            self.session.run("rollback to referee_statement")
+        self.session.run("release referee_statement")
+
+    def _try(self, statement: Statement) -> bool:
+        try:
+            for text in self.router.route(statement.text):
+                if statement.data is not None and text == statement.text:
+                    self.session.copy_in(text, statement.data)
+                else:
+                    self.session.run(text)
+        except FailedStatementError as error:
+            self._note(statement, error)
+            if not self.session.in_transaction:
+                # With no transaction to be rolled back, what the route changed has to be put back by hand.
+                self.session.run(self.router.back)
+            return False
+        return True
+
+    def _commit(self, last: Statement, before: Sequence[str] = ()) -> None:
+        """Ends the transaction, if there is one; what was deferred fails at the statement that stands last."""
+        statements = [*before, "commit"] if self.session.in_transaction else [*before]
+        try:
+            self.session.run_each(statements)
+        except FailedStatementError as error:
+            self._note(last, error)
+            self._rollback()
+
+    def _rollback(self) -> None:
+        if self.session.in_transaction:
+            self.session.run("rollback")
+
+    def _note(self, statement: Statement, error: FailedStatementError) -> None:
+        self.failures.append(Failure(self.script.path, statement.start, statement.end, error.report))
+
+    def _history(self) -> list[str]:
+        if not self.keeps_history:
+            return []
+        script = self.script
+        texts = ", ".join(literal(statement.text) for statement in script.statements)
+        values = f"{literal(script.version or '')}, {literal(script.name or '')}, array[{texts}]::text[]"
+        table = "supabase_migrations.schema_migrations (version, name, statements)"
+        return [f"insert into {table} values ({values}) on conflict do nothing"]
