@@ -12,13 +12,14 @@ from referee.model.finding import Finding, Problem
 from referee.model.identity import Identities
 from referee.model.origins import Origins
 from referee.model.schema import Schema
-from referee.platforms import Platform, platform
+from referee.platforms import Platform
 from referee.read.globs import excluder
 from referee.read.projects import Migrations, find_migrations
 from referee.read.replay import Replayed, replay
 from referee.workflow.baseline import compare, read_baseline
 from referee.workflow.config import Config, read_config
 from referee.workflow.contributions import Contributions
+from referee.workflow.host import host_of
 from referee.workflow.locate import in_order, locate
 from referee.workflow.suppress import suppress
 
@@ -59,7 +60,7 @@ def read(path: str | os.PathLike[str], config: Config) -> Reading:
         declarative=config.declarative,
         all_files=config.all_files,
     )
-    host = platform(migrations.platform if config.platform == "auto" else config.platform)
+    host = host_of(migrations, config)
     with Contributions(config.cache) as contributions:
         replayed = replay(migrations.files, host, contributions.script)
         found = identify(replayed.schema, _identity_options(config, host))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +15,7 @@ from referee.errors import ConfigError, RefereeError, UsageError
 from referee.model.finding import Severity
 from referee.model.names import QName, Target
 from referee.workflow.keys import BY_NAME, KEYS, Key
+from referee.workflow.nearest import nearest
 
 FILE_NAME = "referee.toml"
 
@@ -113,12 +113,6 @@ def find_file(path: str | os.PathLike[str]) -> Path | None:
         if (folder / ".git").exists():
             return None
     return None
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`` Did you mean ...?`` for a word that resembles a known one, else nothing."""
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
-    return f' Did you mean "{close[0]}"?' if close else ""
 
 
 def parse_table(text: str) -> Target | None:

@@ -10,7 +10,10 @@ KeyKind = Literal["choice", "flag", "list", "pairs", "path"]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key. ``option`` takes one item of a list; ``default`` and ``example`` are TOML, as ``init`` writes them."""
+    """One key. ``option`` takes one item of a list.
+
+    ``default`` is TOML, or words where the default cannot be written down; then ``example`` is TOML.
+    """
 
     name: str
     kind: KeyKind
@@ -25,6 +28,11 @@ class Key:
     def field(self) -> str:
         """The name of the attribute of Config."""
         return self.name.replace("-", "_")
+
+    @property
+    def default_in_words(self) -> str:
+        """The default for people; empty where it is nothing."""
+        return "" if self.default in ("[]", "{}") else self.default.strip('"')
 
     @property
     def variable(self) -> str:
@@ -44,7 +52,7 @@ KEYS = (
     Key(
         "sources",
         "list",
-        'The tables that own an identity, as "table" or "table(column)"; "none" for none.',
+        'The tables that own an identity, as "table" or "table(column)"; ["none"] if there is none.',
         "--source",
         "TABLE",
         default="the platform's",
@@ -128,7 +136,7 @@ KEYS = (
     Key(
         "api-schemas",
         "list",
-        "The schemas that the API serves.",
+        "The schemas that the API serves, the one that requests use by default first.",
         "--api-schema",
         "SCHEMA",
         default="config.toml's",

@@ -20,7 +20,7 @@ from referee.model.finding import Finding
 from referee.model.source import Location, Source, Span
 from referee.sql.split import Statement, split
 from referee.sql.tokens import tokens
-from referee.workflow.config import nearest
+from referee.workflow.nearest import nearest
 
 _COMMENT = re.compile(r"--[ \t]*referee:[ \t]*(?P<word>[\w-]*)[ \t]*(?:\[(?P<rules>[^\]\r\n]*)\])?")
 _WORDS = ("ignore", "ignore-file")

@@ -1,0 +1,37 @@
+"""``referee identities``."""
+
+from __future__ import annotations
+
+import click
+
+from referee.cli import options
+
+
+@click.command(short_help="Show who owns, mirrors, references and writes each identity.")
+@options.path
+@options.format_option("text", "json")
+@options.output
+@options.config_options(
+    ("platform", "sources", "canonical", "exclude", "all-files", "declarative", "api-schemas", "cache")
+)
+@options.debug
+def identities(path: str, format_: str, output: str | None, config: str | None, **given: object) -> int:
+    """Show each identity of the project at PATH.
+
+    For each: the tables that mirror it and the evidence for that; the table that user references should point to and
+    why; every user reference, where it points, and whether that is right; and where the database itself writes an
+    identity, with the keys that each write reaches.
+    """
+    from referee.cli.emit import emit, screen
+    from referee.render import identities as text
+    from referee.render.json import render_identities
+    from referee.workflow.check import identities as identify
+    from referee.workflow.config import read_config
+
+    diagnosis = identify(path, read_config(path, given, file=config))
+    if format_ == "json":
+        emit(render_identities(diagnosis), output, for_machines=True)
+    else:
+        columns, paint = screen(output)
+        emit(text.render(diagnosis, width=columns, paint=paint), output)
+    return 0

@@ -1,0 +1,18 @@
+"""The entry point. It answers ``--version`` before anything is loaded that takes time."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command line and gives the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments == ["--version"]:
+        from referee import __version__
+
+        print(f"referee {__version__}")
+        return 0
+    from referee.cli.run import run
+
+    return run(arguments)

@@ -1,0 +1,62 @@
+"""Options that several commands share. Those of the configuration are made from its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import click
+
+from referee.cli.group import State
+from referee.workflow.keys import BY_NAME, KEYS, Key
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+path = click.argument("path", default=".", metavar="[PATH]")
+
+
+def config_options(names: Iterable[str] = tuple(BY_NAME)) -> Callable[[_F], _F]:
+    """An option for each of these keys, and ``--config``. What was not said arrives as None or ()."""
+    wanted = set(names)
+
+    def decorate(function: _F) -> _F:
+        function = click.option("--config", metavar="FILE", help="The configuration file, instead of the nearest one.")(
+            function
+        )
+        for key in reversed([key for key in KEYS if key.name in wanted]):
+            function = _option(key)(function)
+        return function
+
+    return decorate
+
+
+def _option(key: Key) -> Callable[[_F], _F]:
+    default = f" [default: {key.default_in_words}]" if key.default_in_words else ""
+    settings: dict[str, Any] = {"help": key.help.replace('["none"]', '"none"') + default}
+    if key.kind == "flag":
+        return click.option(f"{key.option}/--no-{key.option[2:]}", key.field, default=None, **settings)
+    if key.kind == "choice":
+        return click.option(key.option, key.field, type=click.Choice(key.choices), **settings)
+    is_many = key.kind in ("list", "pairs")
+    return click.option(key.option, key.field, metavar=key.metavar, multiple=is_many, **settings)
+
+
+def format_option(*formats: str) -> Callable[[_F], _F]:
+    """``--format``, the first format by default."""
+    return click.option(
+        "--format", "format_", type=click.Choice(formats), default=formats[0], show_default=True, help="How to report."
+    )
+
+
+output = click.option("--output", metavar="FILE", help="Write the report to a file, in one step, instead of stdout.")
+
+
+def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    state = ctx.find_root().obj
+    if value and isinstance(state, State):
+        state.debug = True
+
+
+debug = click.option(
+    "--debug", is_flag=True, expose_value=False, is_eager=True, callback=_set_debug, help="Show tracebacks of errors."
+)
