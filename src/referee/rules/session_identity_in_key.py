@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from referee.model.change import CreateSyncTrigger, Remedy
 from referee.model.finding import Confidence, Note, Problem, Severity
 from referee.model.identity import Identities, Identity, Mirror, Write
-from referee.model.names import QName, Target
+from referee.model.names import QName, Ref, Target
 from referee.model.origins import Place
 from referee.model.schema import ForeignKey, Schema, Trigger
 from referee.rules._filling import sure_unfilled
 from referee.rules.base import Rule
+from referee.sql.bodies import read_body
+from referee.sql.tree import Body, Step
 
 
 class SessionIdentityInKey(Rule):
@@ -124,6 +126,7 @@ def _session(schema: Schema, identity: Identity, write: Write) -> Iterator[Probl
 
 
 def _stored_before(identity: Identity, write: Write, mirror: Mirror) -> bool:
+    """Whether the same function has put the id into the mirror's key before."""
     return any(
         other.expression == write.expression
         and (mirror.table, mirror.column) in other.columns
@@ -143,29 +146,35 @@ def _when(write: Write) -> str:
 
 def _new_row(schema: Schema, identity: Identity, write: Write) -> Iterator[Problem]:
     sides = {identity.source.table, *identity.mirror_by_table}
-    triggers = [
-        trigger
-        for trigger in schema.triggers_by_function.get(QName(write.owner.schema, write.owner.name), ())
-        if trigger.table in sides and trigger.enabled in ("origin", "always") and "insert" in trigger.events
-    ]
-    for trigger in triggers:
-        keys = [key for key in write.reaches if _is_too_early(identity, write, trigger, key)]
+    for trigger in schema.triggers_by_function.get(write.owner.owner, ()):
+        if trigger.table not in sides or not _fires_at_insert(trigger):
+            continue
+        keys = [key for key in write.reaches if _is_too_early(schema, identity, write, trigger, key)]
         if keys:
+            step = _step_at(schema, write)
+            swallowed = step is not None and _is_swallowed(schema, write, step)
+            certain = trigger.when is None and step is not None and not step.guards
             yield _problem(
                 write,
                 keys,
-                consequence=(
-                    f"The trigger {trigger.name} fails with 23503 at every new row of {trigger.table}: no sign-up gets"
-                    " through."
-                ),
-                severity=Severity.ERROR,
-                confidence=min(_confidence(identity, key) for key in keys),
+                consequence=_what_sign_ups_meet(trigger, certain, swallowed),
+                severity=Severity.WARNING if swallowed else Severity.ERROR,
+                confidence=min(_confidence(identity, key) for key in keys) if certain else Confidence.LIKELY,
                 remedy=None,
             )
             return
 
 
-def _is_too_early(identity: Identity, write: Write, trigger: Trigger, key: ForeignKey) -> bool:
+def _fires_at_insert(trigger: Trigger) -> bool:
+    return trigger.enabled in ("origin", "always") and "insert" in trigger.events
+
+
+def _is_too_early(schema: Schema, identity: Identity, write: Write, trigger: Trigger, key: ForeignKey) -> bool:
+    """Whether a key cannot find the new id, because the trigger runs before the row is there, or before the mirror's
+    is.
+
+    The identity key of a mirror that is filled too early is left to the rule about unsafe sync triggers.
+    """
     if key.initially_deferred or not key.enforced:
         return False
     if key.target.table == trigger.table:
@@ -173,18 +182,53 @@ def _is_too_early(identity: Identity, write: Write, trigger: Trigger, key: Forei
         is_identity_key = own is not None and own.identity_key is not None and own.identity_key.ref == key.ref
         return trigger.timing == "BEFORE" and not is_identity_key
     mirror = identity.mirror_by_table.get(key.target.table)
-    if mirror is None:
+    if mirror is None or _stored_before(identity, write, mirror):
         return False
-    if _stored_before(identity, write, mirror):
-        return False
-    return not any(_fires_before(name.owner, name.part, trigger) for name in mirror.synced_by)
+    return not any(_runs_before(schema, other, trigger) for other in mirror.synced_by)
 
 
-def _fires_before(table: QName, name: str, trigger: Trigger) -> bool:
-    """Whether another trigger runs first. On one table those of the same kind run in the order of their names; those
-    of a table further up have run before there is a row here.
+def _runs_before(schema: Schema, ref: Ref, trigger: Trigger) -> bool:
+    """Whether another trigger has run at an INSERT when this one does. BEFORE comes before AFTER, those of one kind
+    run in the order of their names; a table further up has got its row, and AFTER triggers their turn, before this
+    one's.
     """
-    return table != trigger.table or name < trigger.name
+    table = schema.table(ref.owner)
+    other = next((found for found in table.triggers if found.name == ref.part), None) if table is not None else None
+    if other is None or "insert" not in other.events:
+        return False
+    if other.table != trigger.table:
+        return True
+    return (other.timing == "AFTER", other.name) < (trigger.timing == "AFTER", trigger.name)
+
+
+def _step_at(schema: Schema, write: Write) -> Step | None:
+    """The statement of the function in which a write stands."""
+    body = _body(schema, write)
+    at = write.place.within
+    if body is None or at is None:
+        return None
+    return next(
+        (step for step in body.steps if step.start <= at[0] < step.end and step.kind in ("query", "assign")), None
+    )
+
+
+def _is_swallowed(schema: Schema, write: Write, step: Step) -> bool:
+    body = _body(schema, write)
+    return body is not None and any(not body.handlers[index].reraises for index in step.handlers)
+
+
+def _body(schema: Schema, write: Write) -> Body | None:
+    found = schema.functions_by_name.get(write.owner.owner, ())
+    return next((read_body(one.language, one.body) for one in found if one.ref == write.owner), None)
+
+
+def _what_sign_ups_meet(trigger: Trigger, certain: bool, swallowed: bool) -> str:
+    rows = "every new row" if certain else "a new row that gets there"
+    if swallowed:
+        return (
+            f"The trigger {trigger.name} meets 23503 at {rows} of {trigger.table} and swallows it: its work is undone."
+        )
+    return f"The trigger {trigger.name} fails with 23503 at {rows} of {trigger.table}, and the sign-up fails with it."
 
 
 def _confidence(identity: Identity, key: ForeignKey) -> Confidence:

@@ -112,10 +112,10 @@ def _majority(identity: Identity) -> str:
     if identity.decided_by == "configuration":
         return f"the configuration lets user references point to {canonical}"
     total, count = sum(votes for _, votes in identity.votes), dict(identity.votes).get(canonical, 0)
-    verb = "points" if count == 1 else "point"
     if identity.decided_by == "vote":
+        verb = "points" if count == 1 else "point"
         return f"{count} of the {plural(total, 'user reference')} of this schema {verb} to {canonical}"
-    return f"as many user references of this schema ({count} of {total}) {verb} to {canonical}, the mirror"
+    return f"as many user references of this schema ({count} of {total}) point to {canonical}, the mirror"
 
 
 def _if_missing(identity: Identity, target: Target) -> str:
