@@ -22,7 +22,7 @@ from referee.postgres.programs import Account, Programs
 from referee.postgres.scratch import Scratch
 
 # Goes up when this module makes folders differently.
-_FORMAT = 1
+_FORMAT = 2
 _UNUSED_AFTER = 30 * 24 * 3600
 
 #: Where, in a data folder, stand-ins lie as installable extensions.
@@ -58,6 +58,24 @@ _HBA = """
 local all all trust
 local replication all trust
 host all all 127.0.0.1/32 scram-sha-256
+"""
+
+
+# The settings of roles, as the host has them: kept while a server is made, and put back by writing the catalog because
+# ALTER ROLE takes no setting the way it is stored.
+_KEEP_SETTINGS = "create table public.referee_settings as table pg_catalog.pg_db_role_setting"
+RESTORE_SETTINGS = """
+delete from pg_catalog.pg_db_role_setting as now
+where not exists (
+  select from public.referee_settings as kept
+  where (kept.setdatabase, kept.setrole, kept.setconfig) = (now.setdatabase, now.setrole, now.setconfig)
+);
+insert into pg_catalog.pg_db_role_setting
+select * from public.referee_settings as kept
+where not exists (
+  select from pg_catalog.pg_db_role_setting as now
+  where (kept.setdatabase, kept.setrole) = (now.setdatabase, now.setrole)
+)
 """
 
 
@@ -266,4 +284,5 @@ def _fill(process: Process, host: Host) -> frozenset[str]:
                 make_schemas(database, host, sources)
             server.run(f"alter database {name} with is_template true allow_connections false")
         server.run(f"drop database {base}")
+        server.run(_KEEP_SETTINGS)
         return available(server)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
 from referee.errors import ServerError, UsageError
 from referee.model.names import quote
-from referee.postgres.cluster import STAND_INS, prepare, stand_ins_of, template_name
+from referee.postgres.cluster import RESTORE_SETTINGS, STAND_INS, prepare, stand_ins_of, template_name
 from referee.postgres.extensions import available
 from referee.postgres.host import Host
 from referee.postgres.process import Process
@@ -66,12 +67,28 @@ class Server:
         return name
 
     def drop_database(self, name: str) -> None:
-        """Drops a database and ends its sessions. With the last one go the roles that were made in the meantime."""
+        """Drops a database and ends its sessions.
+
+        With the last one go the roles that were made in the meantime, and the host's roles get their settings back.
+        Anything else that was changed about a role stays: roles belong to the server.
+        """
+        self._wait_for_sessions(name)
         self._admin.run(f"drop database if exists {quote(name)} with (force)")
         self._open.discard(name)
         if not self._open:
-            for role in self._role_names() - self._roles:
-                self._admin.run(f"drop owned by {quote(role)}; drop role {quote(role)}")
+            self._restore_roles()
+
+    def _wait_for_sessions(self, database: str) -> None:
+        """Gives sessions that were just closed a moment: the server itself looks only every tenth of a second."""
+        for _ in range(50):
+            if not self._admin.rows("select from pg_catalog.pg_stat_activity where datname = %s", [database]):
+                return
+            time.sleep(0.001)
+
+    def _restore_roles(self) -> None:
+        for role in self._role_names() - self._roles:
+            self._admin.run(f"drop owned by {quote(role)}; drop role {quote(role)}")
+        self._admin.run(RESTORE_SETTINGS)
 
     @contextmanager
     def database(self, mode: str | None = None, *, template: str | None = None) -> Iterator[str]:
@@ -133,24 +150,33 @@ def start_server(
     ``programs`` are those of the embedded Postgres unless given. Without ``port`` it listens on a private socket only.
     Nothing of it outlives the block, nor this process. Raises ServerError where it cannot be started.
     """
-    programs = programs or find_programs()
+    with ExitStack() as stack:
+        try:
+            started = _start(stack, host, programs or find_programs(), port, folder, use_cache, settings or {})
+        except OSError as error:
+            raise ServerError(f"The throw-away server could not be started: {error}.") from error
+        yield started
+
+
+def _start(
+    stack: ExitStack,
+    host: Host,
+    programs: Programs,
+    port: int | None,
+    folder: Path | None,
+    use_cache: bool,
+    settings: Mapping[str, str],
+) -> Server:
+    """Starts a server; what has to be undone goes onto the stack."""
     runner = account()
     scratch = make_scratch(runner, folder)
-    try:
-        data = prepare(scratch, programs, host, runner, use_cache)
-        given = dict(settings or {})
-        if programs.major >= 18 and host.stand_ins:
-            given["extension_control_path"] = f"$system:{data / STAND_INS}"
-        process = Process.start(programs, data, scratch, runner, port=port, settings=given)
-        try:
-            server = Server(process, programs, host, stand_ins_of(data))
-            try:
-                yield server
-            finally:
-                server.close()
-        finally:
-            process.stop()
-    except OSError as error:
-        raise ServerError(f"The throw-away server failed: {error}.") from error
-    finally:
-        scratch.remove()
+    stack.callback(scratch.remove)
+    data = prepare(scratch, programs, host, runner, use_cache)
+    given = dict(settings)
+    if programs.major >= 18 and host.stand_ins:
+        given["extension_control_path"] = f"$system:{data / STAND_INS}"
+    process = Process.start(programs, data, scratch, runner, port=port, settings=given)
+    stack.callback(process.stop)
+    server = Server(process, programs, host, stand_ins_of(data))
+    stack.callback(server.close)
+    return server
