@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 import click
@@ -29,6 +28,8 @@ def run(arguments: Sequence[str]) -> int:
         return _INTERRUPTED
     except Exception as error:
         if state.debug:
+            import traceback
+
             traceback.print_exc()
         _say(_message(error))
         return 2

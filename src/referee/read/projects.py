@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +29,8 @@ from referee.read.supabase import MIGRATION, MISNAMED, Settings, expand, is_proj
 from referee.read.texts import read_text
 
 # What only a project on Supabase writes; who makes such a table or function himself is not on Supabase.
-_SUPABASE_WORDS = ("auth.users", "AUTH.USERS", 'auth"."users"', "auth.uid()", 'auth"."uid"', "storage.objects")
+_SUPABASE_WORDS = re.compile(r'\bauth"?\."?(?:users|uid|jwt|role|identities)\b', re.IGNORECASE)
+_HINTS = ("auth.", 'auth"', "AUTH.")
 _OWN_AUTH = ("create schema auth", "create schema if not exists auth")
 _SHOWN = 3
 _LISTED = 12
@@ -379,7 +381,9 @@ def _prefix(folder: str) -> str:
 
 def _platform(sources: Sequence[Source]) -> Literal["supabase", "plain"]:
     """A guess, for files that lie in no Supabase project, from the words that they use."""
-    uses = any(word in source.text for source in sources for word in _SUPABASE_WORDS)
+    uses = any(
+        any(hint in source.text for hint in _HINTS) and _SUPABASE_WORDS.search(source.text) for source in sources
+    )
     if not uses or any(words in source.text.lower() for source in sources for words in _OWN_AUTH):
         return "plain"
     return "supabase"
