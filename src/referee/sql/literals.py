@@ -27,7 +27,7 @@ def same_constant(a: Constant, b: Constant, types: frozenset[str]) -> bool:
         return True
     kinds = (left_kind, right_kind)
     if "boolean" in kinds or "bool" in types:
-        return _boolean(left) is not None and _boolean(left) == _boolean(right)
+        return "number" not in kinds and _boolean(left) is not None and _boolean(left) == _boolean(right)
     if "number" in kinds or types & _NUMERIC_TYPES:
         return _number(left) is not None and _number(left) == _number(right)
     if types & {"json", "jsonb"}:

@@ -200,6 +200,9 @@ class _Reducer:
 
     def _call(self, fields: Tree) -> Form:
         names = tuple([name["String"]["sval"] for name in fields["funcname"]])
+        if names[-1] == "date_part":
+            # So did EXTRACT print before PostgreSQL 14.
+            names = (*names[:-1], "extract")
         rest = {name: value for name, value in fields.items() if name not in ("funcname", "args")}
         return ("call", names, ("list", *self.nodes(fields.get("args"))), *self.fields(rest))
 
@@ -371,10 +374,11 @@ def _implied_name(tree: Tree) -> str:
 
 # Comparing
 
-# Casts that Postgres adds on its own: implicit ones, and those of columns' defaults to the columns' types.
+# The targets of the casts that Postgres applies on its own (pg_cast with castcontext 'i'; PostgreSQL 18).
 _ADDED = """
-text varchar bpchar char name int2 int4 int8 numeric float4 float8 oid regclass regtype regproc regrole regnamespace
-date timestamp timestamptz time timetz interval inet bit varbit jsonpath
+int4 int8 numeric float4 float8 text varchar bpchar name bytea bit varbit timestamp timestamptz time timetz interval
+inet macaddr macaddr8 oid regclass regcollation regconfig regdictionary regnamespace regoper regoperator regproc
+regprocedure regrole regtype
 """
 _ADDED_CASTS = frozenset(_ADDED.split())
 
@@ -416,7 +420,7 @@ def _types_agree(a: tuple[Form, ...], b: tuple[Form, ...], anything: bool) -> bo
     for kind in longer:
         if wanted and _same_type(kind, wanted[0]):
             wanted.pop(0)
-        elif not anything and kind[1][-1] not in _ADDED_CASTS:
+        elif not anything and (kind[1][-1] not in _ADDED_CASTS or kind[2]):
             return False
     return not wanted
 

@@ -328,7 +328,7 @@ class QueryTranslator(Translator):
             query = self.query({"SelectStmt": select})
             self.parts.nested.insert(0, query)
             values = _known_outputs(query)
-            places = self._item_places(_first_arm(select).get("targetList", ()))
+            places = self._item_places(_first_arm(select).get("targetList", ())[: len(values)])
         assignments = tuple(
             self._assignment(column, values[index] if index < len(values) else None, places, index)
             for index, column in enumerate(columns)
