@@ -111,6 +111,14 @@ def test_an_extension_with_a_schema_of_its_own_lives_there() -> None:
     assert find_table(schema, (), "net", "http_request_queue").kind == "extension"
 
 
+def test_what_an_extension_brings_is_unknown_where_no_script_installs_the_extension() -> None:
+    assert resolve_function(_schema(), ("public",), _call("gen_random_bytes", 1)).kind == "unknown"
+    assert resolve_function(_schema(), ("public",), _call("st_distance", 2)).kind == "unknown"
+    assert resolve_type(_schema(), ("public",), None, "vector").kind == "unknown"
+    assert find_table(_schema(), (), "cron", "job").kind == "unknown"
+    assert find_table(_schema(), (), "corn", "job").kind == "missing"
+
+
 def test_functions_are_told_apart_by_the_number_of_their_arguments() -> None:
     one, two = _function("greet", "text"), _function("greet", "text", "text")
     schema = _schema(functions=(one, two))

@@ -26,7 +26,7 @@ from referee.rules._inserts import (
     target_place,
     with_origins,
 )
-from referee.rules._names import nodes_of, queries_of
+from referee.rules._names import meant_table, nodes_of, queries_of
 from referee.rules._nulls import UNKNOWN, Facts, Name, Truth, nullness, truth, word
 from referee.rules._sign_up import Event, SignUp, sign_ups
 from referee.rules._troubles import (
@@ -47,13 +47,16 @@ from referee.rules._walk import Reach, Walk, is_plain
 from referee.sql.bodies import read_body, variable_values, writes
 from referee.sql.expressions import read_expression
 from referee.sql.queries import with_columns
-from referee.sql.resolve import effective_path, find_table, resolve_function
+from referee.sql.resolve import effective_path, resolve_function
 from referee.sql.tree import Body, Call, Column, Handler, Operator, Query, Step
 from referee.sql.tree import Literal as Constant
 
 _MAX_DEPTH = 4
 _MAX_CALLS = 3
 _FIRING = ("origin", "always")
+
+
+_REACHES = {Truth.TRUE: Reach.SURE, Truth.SOME: Reach.SOMETIMES, Truth.UNKNOWN: Reach.PERHAPS}
 
 
 class Fault(NamedTuple):
@@ -69,13 +72,16 @@ class Fault(NamedTuple):
     function: Ref
     depth: int
     event: Event
-    sure: bool
+    reach: Reach
     caught: bool
     fills: bool
 
 
 class Fill(NamedTuple):
-    """An INSERT into a mirror. ``plain_guard`` is a condition on the new row that may hold or not; "" for none."""
+    """An INSERT into a mirror, ``sure`` where it is run without a condition.
+
+    ``plain_guard`` is a condition on the new row that may hold or not; "" for none.
+    """
 
     mirror: QName
     trigger: Ref
@@ -187,9 +193,9 @@ def intended_fills(schema: Schema, identity: Identity) -> Iterator[Fill]:
             target = query.target
             if query.action != "insert" or target is None or step.in_handler >= 0:
                 continue
-            name = find_table(schema, path, target.schema, target.name).name
-            if name is not None and name in identity.mirror_by_table:
-                yield Fill(name, trigger.ref, function.ref, "insert", False, target_place(query), "")
+            table = meant_table(schema, path, target)
+            if table is not None and table.name in identity.mirror_by_table:
+                yield Fill(table.name, trigger.ref, function.ref, "insert", False, target_place(query), "")
 
 
 def _follow(schema: Schema, identity: Identity, triggers: list[Trigger]) -> Pursuit:
@@ -224,12 +230,13 @@ class _Follower:
             caller = _Caller(writer.role, writer.search_path, event)
             for trigger in triggers:
                 if event in trigger.events:
-                    sure = event == "insert" or is_fired_by_sign_up(trigger)
-                    self._fire(trigger, table, self.way.facts(event), caller, sure)
+                    fired = event == "insert" or is_fired_by_sign_up(trigger)
+                    reach = Reach.SURE if fired else Reach.PERHAPS
+                    self._fire(trigger, table, self.way.facts(event), caller, reach)
 
     # Running functions
 
-    def _fire(self, trigger: Trigger, table: Table | None, facts: Facts, caller: _Caller, sure: bool) -> Facts:
+    def _fire(self, trigger: Trigger, table: Table | None, facts: Facts, caller: _Caller, reach: Reach) -> Facts:
         """Runs a trigger's function, and answers what is then known of NEW."""
         function = self.schema.functions.get(trigger.function_name)
         if function is None or function.language != "plpgsql" or caller.is_too_deep(trigger.ref):
@@ -241,49 +248,48 @@ class _Follower:
         body = read_body(function.language, function.body)
         frame = _Frame(trigger, function, body, caller.inside(trigger.ref, function), table)
         if trigger.level == "statement":
-            self._run_for_statement(frame, sure)
+            self._run_for_statement(frame, reach)
             return facts
         if not frame.caller.depth:
             self._note_early_reads(frame)
         guard = trigger.when or "" if condition is not None and is_plain(condition) else ""
-        return self._run(frame, _with_trigger_words(trigger, facts), sure and held is Truth.TRUE, guard)
+        return self._run(frame, _with_trigger_words(trigger, facts), min(reach, _REACHES[held]), guard)
 
-    def _run_for_statement(self, frame: _Frame, sure: bool) -> None:
+    def _run_for_statement(self, frame: _Frame, reach: Reach) -> None:
         for step in frame.body.steps:
             for node in nodes_of(step):
                 if isinstance(node, Column) and node.parts[0] == "new" and len(node.parts) == 2:
-                    self._add(frame, step, for_statement(frame.trigger, step, node), sure)
+                    self._add(frame, step, for_statement(frame.trigger, step, node), reach)
                     return
 
-    def _run(self, frame: _Frame, facts: Facts, sure: bool, guard: str = "") -> Facts:
+    def _run(self, frame: _Frame, facts: Facts, reach: Reach, guard: str = "") -> Facts:
         """Follows the steps of a function. ``guard`` is a condition that it runs under, "" for none worth telling."""
         walk = Walk(facts)
         names = Names(self.schema, frame.function, frame.body, frame.caller.path, frame.table)
         for fault in names.of_variables():
-            self._add(frame, None, name_trouble(self.identity, frame.function, frame.caller.path, fault), sure)
+            self._add(frame, None, name_trouble(self.identity, frame.function, frame.caller.path, fault), reach)
         for step in frame.body.steps:
-            reach = walk.reach(step)
-            if reach is Reach.NOT:
+            inner = min(reach, walk.reach(step))
+            if inner is Reach.NOT:
                 continue
-            certain = sure and reach is Reach.SURE
             for fault in names.of_step(step):
-                self._add(frame, step, name_trouble(self.identity, frame.function, frame.caller.path, fault), certain)
-            self._follow_queries(frame, step, walk, certain, guard)
-            self._follow_calls(frame, step, walk.given, certain)
+                self._add(frame, step, name_trouble(self.identity, frame.function, frame.caller.path, fault), inner)
+            self._follow_queries(frame, step, walk, inner, guard)
+            self._follow_calls(frame, step, walk.given, inner)
             if frame.caller.event == "update" and not frame.caller.depth:
                 for trouble in raises_without_row(frame.trigger, step):
-                    self._add(frame, step, trouble, certain)
+                    self._add(frame, step, trouble, inner)
             if walk.finish(step):
                 break
         return walk.facts
 
-    def _follow_calls(self, frame: _Frame, step: Step, facts: Facts, sure: bool) -> None:
+    def _follow_calls(self, frame: _Frame, step: Step, facts: Facts, reach: Reach) -> None:
         for node in nodes_of(step):
             function = self._called(frame, node) if isinstance(node, Call) else None
             if function is not None and isinstance(node, Call):
                 caller = frame.caller.calling(function, _handlers(frame, step))
                 inner = _Frame(frame.trigger, function, read_body(function.language, function.body), caller)
-                self._run(inner, _arguments(function, node, facts), sure)
+                self._run(inner, _arguments(function, node, facts), reach)
 
     def _called(self, frame: _Frame, call: Call) -> Function | None:
         """The project's function that a call means, where there is no doubt and no loop."""
@@ -296,54 +302,56 @@ class _Follower:
 
     # Queries
 
-    def _follow_queries(self, frame: _Frame, step: Step, walk: Walk, sure: bool, guard: str) -> None:
+    def _follow_queries(self, frame: _Frame, step: Step, walk: Walk, reach: Reach, guard: str) -> None:
         caller = frame.caller
         for query in queries_of(step):
             if query.action in ("ddl", "other"):
                 continue
             for trouble in rights_troubles(self.schema, frame.function, caller.role, caller.path, query):
-                self._add(frame, step, trouble, sure)
+                self._add(frame, step, trouble, reach)
             if query.action == "insert":
-                self._follow_insert(frame, step, query, walk, sure, guard)
+                self._follow_insert(frame, step, query, walk, reach, guard)
 
-    def _follow_insert(self, frame: _Frame, step: Step, query: Query, walk: Walk, sure: bool, guard: str) -> None:
-        table = self._target(frame, query)
+    def _follow_insert(self, frame: _Frame, step: Step, query: Query, walk: Walk, reach: Reach, guard: str) -> None:
+        target = query.target
+        table = meant_table(self.schema, frame.caller.path, target) if target is not None else None
         if table is None or table.name == self.identity.source.table:
             return
         query = with_columns(query, [column.name for column in table.columns])
-        sure = sure and _always_has_a_row(query)
+        reach = reach if _always_has_a_row(query) else min(reach, Reach.PERHAPS)
         caller = frame.caller.further(_handlers(frame, step))
         triggers = [trigger for trigger in table.triggers if "insert" in trigger.events and trigger.enabled in _FIRING]
-        row = self._before(table, triggers, new_row(self.schema, table, query, walk.given), walk.given, caller, sure)
+        row = self._before(table, triggers, new_row(self.schema, table, query, walk.given), walk.given, caller, reach)
         for trouble in self._insert_troubles(frame, table, query, row, walk.given):
-            self._add(frame, step, trouble, sure)
+            self._add(frame, step, trouble, reach)
         mirror = self.identity.mirror_by_table.get(table.name)
         if mirror is not None:
             for trouble in swallowed(mirror, caller.catchers[::-1]):
-                self._add(frame, step, trouble, sure)
+                self._add(frame, step, trouble, reach)
             guard = walk.plain_guard(step) or guard
             place = target_place(query)
-            fill = Fill(table.name, frame.trigger.ref, frame.function.ref, caller.event, sure, place, guard)
+            fill = Fill(
+                table.name, frame.trigger.ref, frame.function.ref, caller.event, reach is Reach.SURE, place, guard
+            )
             self.fills.setdefault(fill)
         for trigger in triggers:
             if trigger.timing == "AFTER":
-                self._fire(trigger, table, row_facts(row, walk.given), caller, sure)
-
-    def _target(self, frame: _Frame, query: Query) -> Table | None:
-        target = query.target
-        if target is None:
-            return None
-        name = find_table(self.schema, frame.caller.path, target.schema, target.name).name
-        return self.schema.table(name) if name is not None else None
+                self._fire(trigger, table, row_facts(row, walk.given), caller, reach)
 
     def _before(
-        self, table: Table, triggers: Iterable[Trigger], row: dict[str, Cell], facts: Facts, caller: _Caller, sure: bool
+        self,
+        table: Table,
+        triggers: Iterable[Trigger],
+        row: dict[str, Cell],
+        facts: Facts,
+        caller: _Caller,
+        reach: Reach,
     ) -> dict[str, Cell]:
         """The row after its BEFORE triggers."""
         for trigger in triggers:
             if trigger.timing == "BEFORE" and trigger.level == "row":
                 before = row_facts(row, facts)
-                after = self._fire(trigger, table, before, caller, sure)
+                after = self._fire(trigger, table, before, caller, reach)
                 row = {name: _after_trigger(name, cell, before, after) for name, cell in row.items()}
         return row
 
@@ -366,13 +374,13 @@ class _Follower:
 
     # What goes wrong
 
-    def _add(self, frame: _Frame, step: Step | None, trouble: Trouble, sure: bool) -> None:
+    def _add(self, frame: _Frame, step: Step | None, trouble: Trouble, reach: Reach) -> None:
         handlers = (*frame.caller.catchers, *(_handlers(frame, step) if step is not None else ()))
         caught = any(catches(handler, trouble.sqlstate) for handler in handlers)
         lost = caught and self._fills_a_mirror(frame)
         caller = frame.caller
         self.faults.setdefault(
-            Fault(trouble, frame.trigger.ref, frame.function.ref, caller.depth, caller.event, sure, caught, lost)
+            Fault(trouble, frame.trigger.ref, frame.function.ref, caller.depth, caller.event, reach, caught, lost)
         )
 
     def _fills_a_mirror(self, frame: _Frame) -> bool:
@@ -380,8 +388,8 @@ class _Follower:
         for step in frame.body.steps:
             for query in queries_of(step):
                 if query.action == "insert" and query.target is not None:
-                    found = find_table(self.schema, frame.caller.path, query.target.schema, query.target.name)
-                    if not self.identity.mirror_by_table.keys().isdisjoint({found.name, *found.elsewhere}):
+                    table = meant_table(self.schema, frame.caller.path, query.target)
+                    if table is not None and table.name in self.identity.mirror_by_table:
                         return True
         return False
 
@@ -394,7 +402,7 @@ class _Follower:
             for node in nodes_of(step) if step.in_handler < 0 else ():
                 read = read_too_early(node)
                 if read and f"new.{read}" not in set_here:
-                    self._add(frame, step, too_early(read, node, step), True)
+                    self._add(frame, step, too_early(read, node, step), Reach.SURE)
 
 
 def _with_trigger_words(trigger: Trigger, facts: Facts) -> Facts:

@@ -34,22 +34,27 @@ _SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}
 class NameFault:
     """A name that fails when the statement with it runs.
 
-    ``text`` is the name as it would be printed, ``qualified`` whether it names the schema, ``elsewhere`` where the name
-    exists beyond reach. ``table`` is the table that lacks a column, a field or an arbiter. A name gone "astray" does
-    not fail: it finds ``table`` instead of what was meant; ``action`` is then what the query does.
+    ``text`` is the name as it would be printed, ``elsewhere`` where it exists beyond reach, ``unseen`` whether it names
+    a schema that nothing creates. ``table`` is the table that lacks a column, a field or an arbiter. A name gone
+    "astray" does not fail: it finds ``table`` instead of what was meant; ``action`` is then what the query does.
     """
 
     kind: Kind
     text: str
     within: tuple[int, int]
     elsewhere: tuple[QName, ...] = ()
-    qualified: bool = False
+    unseen: bool = False
     table: QName | None = None
     action: str = ""
 
     @property
     def sqlstate(self) -> str:
         return _SQLSTATES[self.kind]
+
+    @property
+    def is_bare_table(self) -> bool:
+        """Whether it is a table without its schema, as transition tables of triggers are named."""
+        return self.kind == "table" and "." not in self.text
 
 
 def names_are_settled(body: Body) -> bool:
@@ -110,6 +115,15 @@ def unresolved(schema: Schema, path: tuple[str, ...], step: Step, made: frozense
             yield fault
 
 
+def meant_table(schema: Schema, path: tuple[str, ...], use: TableUse) -> Table | None:
+    """The table that a name means, or was meant to mean: the project's only one of that name where none is reached."""
+    found = find_table(schema, path, use.schema, use.name)
+    if found.name is not None:
+        return schema.table(found.name)
+    own = [place for place in found.elsewhere if not schema.is_managed(place.schema)]
+    return schema.table(own[0]) if use.schema is None and len(own) == 1 else None
+
+
 def tables_of(query: Query) -> Iterator[TableUse]:
     """The tables that a query itself names, the written one first."""
     if query.target is not None:
@@ -123,18 +137,15 @@ def _tables(schema: Schema, path: tuple[str, ...], query: Query, made: frozenset
             continue
         found = find_table(schema, path, use.schema, use.name)
         if found.kind == "missing":
-            yield NameFault(
-                "table", _written(use.schema, use.name), _place(use), found.elsewhere, use.schema is not None
-            )
+            yield _fault(schema, "table", use.schema, use.name, _place(use), found)
 
 
 def _function(schema: Schema, path: tuple[str, ...], call: Call) -> NameFault | None:
     found = resolve_function(schema, path, call)
     if found.kind != "missing" or call.start < 0:
         return None
-    text = _written(call.schema, call.name)
-    within = (call.start, call.start + len(text))
-    return NameFault("function", text + "()", within, found.elsewhere, call.schema is not None)
+    within = (call.start, call.start + len(_written(call.schema, call.name)))
+    return _fault(schema, "function", call.schema, call.name, within, found)
 
 
 def _type(schema: Schema, path: tuple[str, ...], cast: Cast, step: Step) -> NameFault | None:
@@ -143,9 +154,9 @@ def _type(schema: Schema, path: tuple[str, ...], cast: Cast, step: Step) -> Name
     found = resolve_type(schema, path, cast.type_schema, cast.type)
     if found.kind != "missing":
         return None
-    text = _written(cast.type_schema, cast.type)
-    within = (cast.start, cast.start + len(text)) if cast.start >= 0 else (step.start, step.end)
-    return NameFault("type", text, within, found.elsewhere, cast.type_schema is not None)
+    end = cast.start + len(_written(cast.type_schema, cast.type))
+    within = (cast.start, end) if cast.start >= 0 else (step.start, step.end)
+    return _fault(schema, "type", cast.type_schema, cast.type, within, found)
 
 
 _DECLARED = re.compile(
@@ -174,9 +185,20 @@ def unresolved_variable(schema: Schema, path: tuple[str, ...], variable: Variabl
     if found.kind != "missing":
         return None
     within = (variable.start, variable.start + len(variable.name))
-    return NameFault(
-        "table" if of_table else "type", _written(named_schema, name), within, found.elsewhere, named_schema is not None
-    )
+    return _fault(schema, "table" if of_table else "type", named_schema, name, within, found)
+
+
+def _fault(
+    schema: Schema, kind: Kind, named_schema: str | None, name: str, within: tuple[int, int], found: Found
+) -> NameFault:
+    """A name that was not found. One that names its schema is not meant to be anywhere else; nor is a bare name of a
+    table meant to be one of the platform's."""
+    elsewhere = found.elsewhere if named_schema is None else ()
+    if kind == "table":
+        elsewhere = tuple(place for place in elsewhere if not schema.is_managed(place.schema))
+    text = _written(named_schema, name) + ("()" if kind == "function" else "")
+    unseen = named_schema is not None and named_schema not in schema.namespaces
+    return NameFault(kind, text, within, elsewhere, unseen)
 
 
 def _written(named_schema: str | None, name: str) -> str:

@@ -26,12 +26,13 @@ class Nullness(IntEnum):
 
 
 class Truth(IntEnum):
-    """What a condition comes to."""
+    """What a condition comes to. SOME: it holds for some rows and for others not; UNKNOWN: nothing is known."""
 
     FALSE = 0
     TRUE = 1
     NULL = 2
-    UNKNOWN = 3
+    SOME = 3
+    UNKNOWN = 4
 
 
 NEVER, UNKNOWN, MAYBE, ALWAYS = Nullness.NEVER, Nullness.UNKNOWN, Nullness.MAYBE, Nullness.ALWAYS
@@ -204,11 +205,11 @@ def lookups_in(expr: Expr, facts: Facts) -> Iterator[str]:
 def _of_case(case: Case, facts: Facts) -> Nullness:
     results: list[Nullness] = []
     for test, result in zip(case.tests, case.results, strict=True):
-        held = UNKNOWN_TRUTH if case.subject is not None else truth(test, facts)
+        held = Truth.UNKNOWN if case.subject is not None else truth(test, facts)
         if held is Truth.TRUE:
             results.append(nullness(result, facts))
             break
-        if held is UNKNOWN_TRUTH:
+        if held in (Truth.SOME, Truth.UNKNOWN):
             given = facts if case.subject is not None else assume(test, True, facts)
             results.append(nullness(result, given))
     else:
@@ -216,9 +217,6 @@ def _of_case(case: Case, facts: Facts) -> Nullness:
     if len(set(results)) == 1:
         return results[0]
     return MAYBE if min(results) >= MAYBE else UNKNOWN
-
-
-UNKNOWN_TRUTH = Truth.UNKNOWN
 
 
 def word(expr: Expr | None, facts: Facts) -> str | None:
@@ -282,12 +280,16 @@ def _not(value: Truth) -> Truth:
 
 
 def _all(values: Iterable[Truth]) -> Truth:
-    found = set(values)
+    results = list(values)
+    # Two conditions that each hold for some rows need not hold for any together.
+    found, several = set(results), results.count(Truth.SOME) > 1
     if Truth.FALSE in found:
         return Truth.FALSE
-    if Truth.UNKNOWN in found:
+    if Truth.UNKNOWN in found or {Truth.NULL, Truth.SOME} <= found or several:
         return Truth.UNKNOWN
-    return Truth.NULL if Truth.NULL in found else Truth.TRUE
+    if Truth.NULL in found:
+        return Truth.NULL
+    return Truth.SOME if Truth.SOME in found else Truth.TRUE
 
 
 def _truth_of_operator(operator: Operator, facts: Facts) -> Truth:
@@ -319,13 +321,13 @@ def _truth_of_operator(operator: Operator, facts: Facts) -> Truth:
 def _is_boolean(operator: Operator, facts: Facts, wanted: Truth) -> Truth:
     """``x IS TRUE`` and its kind, which are never NULL themselves."""
     value = truth(operator.args[0], facts)
-    if value is Truth.UNKNOWN:
-        return Truth.UNKNOWN
+    if value in (Truth.UNKNOWN, Truth.SOME):
+        return value
     return Truth.TRUE if (value is wanted) != operator.name.startswith("is not") else Truth.FALSE
 
 
 def _is_null(arg: Expr, facts: Facts) -> Truth:
-    return {ALWAYS: Truth.TRUE, NEVER: Truth.FALSE}.get(nullness(arg, facts), Truth.UNKNOWN)
+    return {ALWAYS: Truth.TRUE, MAYBE: Truth.SOME, NEVER: Truth.FALSE}.get(nullness(arg, facts), Truth.UNKNOWN)
 
 
 def _is_distinct(args: tuple[Expr, ...], facts: Facts) -> Truth:

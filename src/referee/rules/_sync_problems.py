@@ -12,6 +12,7 @@ from referee.model.origins import Place
 from referee.model.schema import Schema
 from referee.rules._firing import Fault, Fill, Pursuit, intended_fills, own_triggers
 from referee.rules._sign_up import AUTH_USERS, all_ways, describe_ways
+from referee.rules._walk import Reach
 
 _Met = tuple[Fault, frozenset[str]]
 
@@ -42,8 +43,8 @@ def severity_of(fault: Fault) -> Severity:
     effect = fault.trouble.effect
     if effect == "note":
         return Severity.INFO
-    if effect == "fails" and fault.sure:
-        lost = fault.fills and fault.trouble.always
+    if effect == "fails" and fault.reach >= Reach.SOMETIMES:
+        lost = fault.fills and fault.trouble.always and fault.reach is Reach.SURE
         return Severity.ERROR if lost or not fault.caught else Severity.WARNING
     return Severity.WARNING
 
@@ -65,7 +66,7 @@ def _problem(identity: Identity, group: list[_Met], remedy: Remedy) -> Problem:
         cause=trouble.cause,
         consequence=consequence(identity, fault, ways),
         severity=severity_of(fault),
-        confidence=Confidence.CERTAIN if fault.sure else Confidence.LIKELY,
+        confidence=Confidence.CERTAIN if fault.reach >= Reach.SOMETIMES else Confidence.LIKELY,
         table=identity.source.table,
         place=Place(fault.function, trouble.within),
         related=(
@@ -91,7 +92,7 @@ def consequence(identity: Identity, fault: Fault, ways: frozenset[str]) -> str:
         return _WITHOUT_ERROR[trouble.name]
     who = " ".join(word for word in (_whom(identity, fault, ways), trouble.who) if word)
     singular = "s" if "every" in who else ""
-    if not fault.sure:
+    if fault.reach is not Reach.SURE:
         who = f"where its condition holds, {who}"
     who = who[0].upper() + who[1:]
     if fault.caught:

@@ -12,6 +12,7 @@ from referee.rules._inserts import Row, Trouble, target_place
 from referee.rules._names import (
     NameFault,
     made_in,
+    meant_table,
     missing_columns,
     missing_fields,
     names_are_settled,
@@ -104,7 +105,7 @@ def name_trouble(identity: Identity, function: Function, path: tuple[str, ...], 
 def describe_missing(fault: NameFault) -> str:
     """A sentence on what does not exist."""
     if fault.kind == "field":
-        return f"{fault.table}, whose trigger calls this function, has no column for {fault.text}."
+        return f"{fault.table}, whose trigger fires this function, has no column for {fault.text}."
     if fault.kind == "arbiter":
         return f"ON CONFLICT needs {fault.text}, and there is none."
     kind = {"table": "Table", "function": "Function", "type": "Type", "column": "Column"}[fault.kind]
@@ -138,8 +139,7 @@ def rights_troubles(
 ) -> Iterator[Trouble]:
     """The privileges that a query needs and the function's role does not have."""
     for use in tables_of(query):
-        name = find_table(schema, path, use.schema, use.name).name
-        table = schema.table(name) if name is not None else None
+        table = meant_table(schema, path, use)
         refusal = _refusal(schema, role, table, query, use is query.target) if table is not None else None
         if refusal is None:
             continue

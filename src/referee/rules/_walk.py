@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 
 from referee.rules._nulls import (
@@ -18,15 +19,18 @@ from referee.rules._nulls import (
     word,
 )
 from referee.sql.expressions import walk
-from referee.sql.tree import Column, Expr, Guard, Step, Subquery
+from referee.sql.tree import Column, Expr, Guard, Query, Step, Subquery
+
+_STRICT = re.compile(r"\binto\s+strict\b", re.IGNORECASE)
 
 
 class Reach(IntEnum):
-    """Whether a step is run."""
+    """Whether a step is run. SOMETIMES: certainly for some rows; PERHAPS: nothing is known."""
 
     NOT = 0
     PERHAPS = 1
-    SURE = 2
+    SOMETIMES = 2
+    SURE = 3
 
 
 class Walk:
@@ -53,8 +57,10 @@ class Walk:
         for guard in step.guards:
             # A condition is tested once, before the first step behind it; what happens there may change its names.
             held, since = self._held.setdefault(guard, (truth(guard.condition, given), self._at))
-            if held is Truth.UNKNOWN:
-                reach = Reach.PERHAPS
+            if held is Truth.SOME and reach is Reach.SURE:
+                reach = Reach.SOMETIMES
+            elif held in (Truth.SOME, Truth.UNKNOWN):
+                reach = Reach.PERHAPS  # two conditions that each hold for some rows need not hold for any together
             elif (held is Truth.TRUE) == guard.negated:
                 return Reach.NOT
             if not self._has_changed(guard, since):
@@ -67,8 +73,9 @@ class Walk:
         if step.kind == "assign":
             self._assign(tuple(step.target.split(".")), step)
         if step.query is not None:
+            found = MAYBE if _may_find_nothing(step, step.query) else UNKNOWN
             for target in step.query.into:
-                self._set(tuple(target.lower().split(".")), UNKNOWN)
+                self._set(tuple(target.lower().split(".")), found)
         if self._reach is not Reach.SURE:
             return False
         return step.kind == "return" or (step.kind == "raise" and step.level == "exception" and not step.handlers)
@@ -113,6 +120,16 @@ class Walk:
     def _set(self, name: Name, nulls: Nullness, known: str | None = None, document: Name | None = None) -> None:
         self.facts = self.facts.assign(name, nulls, known, document)
         self._assigned[name] = self._at
+
+
+def _may_find_nothing(step: Step, query: Query) -> bool:
+    """Whether SELECT INTO looks up something of the new row, other than its id, that need not be there."""
+    if query.action != "select" or not query.sources or query.derived or _STRICT.search(step.text):
+        return False
+    if not all(isinstance(output.value, Column) for output in query.outputs):
+        return False
+    names = {inner.parts for condition in query.conditions for inner in walk(condition) if isinstance(inner, Column)}
+    return any(name[0] == "new" for name in names) and ("new", "id") not in names
 
 
 def is_plain(condition: Expr) -> bool:

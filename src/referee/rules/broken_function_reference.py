@@ -17,9 +17,10 @@ from referee.rules._walk import Reach, Walk
 from referee.rules.base import Rule
 from referee.sql.bodies import read_body
 from referee.sql.resolve import effective_path, resolve_function
-from referee.sql.tree import Body, Call, Step
+from referee.sql.tree import Body, Call, Handler, Step
 
 _FIRING = ("origin", "always")
+_EXAMPLES = 3
 # Whoever asks the catalog whether a table is there expects that it may not be.
 _ASKS_CATALOG = re.compile(r"information_schema|pg_catalog|pg_tables|pg_class|to_reg(?:class|proc|type)", re.IGNORECASE)
 
@@ -83,8 +84,8 @@ class BrokenFunctionReference(Rule):
         api_path = next((identity.writer.api_path for identity in identities.all), ("public",))
         search = _Search(schema, frozenset(told), writer_paths, api_path)
         search.run()
-        for breach in search.breaches.values():
-            yield _problem(identities, breach)
+        for breaches in _together(search.breaches.values()):
+            yield _problem(identities, breaches)
 
 
 @dataclass
@@ -115,39 +116,55 @@ class _Search:
         self.writer_paths = writer_paths
         self.api_path = api_path
         self.breaches: dict[tuple[FunctionName, str, str], _Breach] = {}
+        self._visited: set[tuple[FunctionName, tuple[str, ...], bool, tuple[Handler, ...]]] = set()
 
     def run(self) -> None:
         for name, triggers in self.schema.triggers_by_function.items():
             function = self.schema.functions.get(FunctionName(*name))
             firing = [trigger for trigger in triggers if trigger.enabled in _FIRING]
             if function is not None and function.language == "plpgsql" and firing and not self._is_managed(function):
+                self._visited.clear()
                 path = effective_path(function, self.writer_paths.get(firing[0].table, self.api_path))
-                self._look_into(function, path, firing, frozenset())
+                self._look_into(function, path, firing)
                 self._look_at_rows(function, firing)
 
     def _is_managed(self, function: Function) -> bool:
         return self.schema.is_managed(function.name.schema)
 
     def _look_into(
-        self, function: Function, path: tuple[str, ...], triggers: list[Trigger], around: frozenset[FunctionName]
+        self,
+        function: Function,
+        path: tuple[str, ...],
+        triggers: list[Trigger],
+        around: frozenset[FunctionName] = frozenset(),
+        sure: bool = True,
+        catchers: tuple[Handler, ...] = (),
     ) -> None:
-        """Notes the names in a function that lead nowhere, and goes on into what it calls."""
+        """Notes the names in a function that lead nowhere, and goes on into what it calls.
+
+        ``around`` are the functions that have called it, ``sure`` whether they do so without a condition, ``catchers``
+        the EXCEPTION sections around the calls.
+        """
         body = read_body(function.language, function.body)
         names = Names(self.schema, function, body, path)
         for fault in names.of_variables():
-            self._note(_Breach(function, fault, True, False, path), triggers)
+            self._note(_Breach(function, fault, sure, _is_caught(catchers, fault), path), triggers)
         missing = {index: faults for index, step in enumerate(body.steps) if (faults := names.of_step(step))}
         for event in _events(triggers) if missing else ():
             fired = [trigger for trigger in triggers if event in trigger.events]
-            for index, step, sure in _reached(body, _facts(event, fired[0] if len(fired) == 1 else None)):
+            for index, step, reached in _reached(body, _facts(event, fired[0] if len(fired) == 1 else None)):
                 for fault in missing.get(index, ()):
-                    breach = _Breach(function, fault, sure, _is_caught(body, step, fault), path, {event})
-                    self._note(breach, fired)
+                    caught = _is_caught((*catchers, *_handlers(body, step)), fault)
+                    self._note(_Breach(function, fault, sure and reached, caught, path, {event}), fired)
         inside = around | {function.name}
-        for called in dict.fromkeys(called.name for step in body.steps for called in self._called(step, path)):
-            if called not in inside:
-                inner = self.schema.functions[called]
-                self._look_into(inner, effective_path(inner, path), triggers, inside)
+        for step in body.steps:
+            for called in self._called(step, path):
+                plain = sure and not step.guards and not step.in_loop
+                within = (*catchers, *_handlers(body, step))
+                visit = (called.name, path, plain, within)
+                if called.name not in inside and step.in_handler < 0 and visit not in self._visited:
+                    self._visited.add(visit)
+                    self._look_into(called, effective_path(called, path), triggers, inside, plain, within)
 
     def _called(self, step: Step, path: tuple[str, ...]) -> Iterator[Function]:
         for node in nodes_of(step):
@@ -171,18 +188,25 @@ class _Search:
             for event in sorted(trigger.events) if missing else ():
                 for index, step, sure in _reached(body, _facts(event, trigger)):
                     for fault in missing.get(index, ()):
-                        breach = _Breach(function, fault, sure, _is_caught(body, step, fault), (), {event})
-                        self._note(breach, [trigger])
+                        caught = _is_caught(_handlers(body, step), fault)
+                        self._note(_Breach(function, fault, sure, caught, (), {event}), [trigger])
 
-    def _note(self, breach: _Breach, triggers: Iterable[Trigger]) -> None:
+    def _note(self, breach: _Breach, triggers: list[Trigger]) -> None:
         function, fault = breach.function, breach.fault
         if fault.kind == "astray" or (fault.elsewhere and (function.search_path is None or function.ref in self.told)):
+            return
+        if fault.is_bare_table and any(_may_have_transition_tables(trigger) for trigger in triggers):
             return
         known = self.breaches.setdefault((function.name, fault.kind, fault.text), breach)
         known.sure, known.caught = known.sure or breach.sure, known.caught and breach.caught
         known.events |= breach.events
         for trigger in triggers:
             known.triggers.setdefault(trigger.ref, trigger)
+
+
+def _may_have_transition_tables(trigger: Trigger) -> bool:
+    """Whether REFERENCING may have given the trigger tables of its own, of which a schema does not tell."""
+    return trigger.timing == "AFTER" and trigger.level == "statement"
 
 
 def _events(triggers: list[Trigger]) -> list[str]:
@@ -217,42 +241,101 @@ def _reached(body: Body, facts: Facts) -> Iterator[tuple[int, Step, bool]]:
             return
 
 
-def _is_caught(body: Body, step: Step, fault: NameFault) -> bool:
-    return any(catches(body.handlers[index], fault.sqlstate) for index in step.handlers)
+def _handlers(body: Body, step: Step) -> tuple[Handler, ...]:
+    return tuple(body.handlers[index] for index in step.handlers)
+
+
+def _is_caught(handlers: Iterable[Handler], fault: NameFault) -> bool:
+    return any(catches(handler, fault.sqlstate) for handler in handlers)
 
 
 _UNSURE = frozenset({"table", "function", "type"})
 
 
-def _problem(identities: Identities, breach: _Breach) -> Problem:
+def _together(breaches: Iterable[_Breach]) -> list[list[_Breach]]:
+    """The columns that one table lacks in one function are told together, as are the fields."""
+    groups: dict[tuple[object, ...], list[_Breach]] = {}
+    for breach in breaches:
+        key: tuple[object, ...] = (breach.function.name, breach.fault.kind, breach.caught)
+        if breach.fault.kind == "column":
+            key += (breach.fault.table,)
+        elif breach.fault.kind == "field":
+            key += tuple(_tables(breach))
+        else:
+            key += (breach.fault.text,)
+        groups.setdefault(key, []).append(breach)
+    return [sorted(group, key=lambda breach: breach.fault.within) for group in groups.values()]
+
+
+def _problem(identities: Identities, breaches: list[_Breach]) -> Problem:
+    breach = breaches[0]
     fault, function = breach.fault, breach.function
-    if fault.elsewhere:
-        cause = f"{fault.text} is looked up in {describe_path(function, breach.path)}, but it is {fault.elsewhere[0]}."
-    else:
-        cause = describe_missing(fault)
-    sure = breach.sure and (bool(fault.elsewhere) or fault.kind not in _UNSURE)
     return Problem(
         object=function.ref,
-        cause=cause,
+        cause=_cause(breaches),
         consequence=_consequence(identities, breach),
-        severity=Severity.WARNING if breach.caught else Severity.ERROR,
-        confidence=Confidence.CERTAIN if sure else Confidence.LIKELY,
+        severity=Severity.WARNING if breach.caught or fault.unseen else Severity.ERROR,
+        confidence=_confidence(breach),
         table=fault.table,
         place=Place(function.ref, fault.within),
-        related=tuple(
-            Note(f"{trigger.name} on {trigger.table} fires it", Place(trigger.ref))
-            for trigger in list(breach.triggers.values())[:3]
+        related=(
+            *(Note(f"{other.fault.text} is here", Place(function.ref, other.fault.within)) for other in breaches[1:]),
+            *(
+                Note(f"{trigger.name} on {trigger.table} fires it", Place(trigger.ref))
+                for trigger in list(breach.triggers.values())[:_EXAMPLES]
+            ),
         ),
-        key=f"{fault.kind} {fault.text}",
+        key=f"{fault.kind} {fault.table if fault.kind == 'column' else fault.text}",
     )
+
+
+def _confidence(breach: _Breach) -> Confidence:
+    if breach.fault.unseen:
+        return Confidence.POSSIBLE
+    known = bool(breach.fault.elsewhere) or breach.fault.kind not in _UNSURE
+    return Confidence.CERTAIN if known and breach.sure else Confidence.LIKELY
+
+
+def _cause(breaches: list[_Breach]) -> str:
+    breach = breaches[0]
+    fault = breach.fault
+    if fault.elsewhere:
+        path = describe_path(breach.function, breach.path)
+        return f"{fault.text} is looked up in {path}, but it is {fault.elsewhere[0]}."
+    if fault.unseen:
+        return f"{fault.text} does not exist in what was read, and neither does its schema."
+    if fault.kind == "column":
+        names = [other.fault.text.removeprefix(f"{fault.table}.") for other in breaches]
+        return f"{fault.table} has no column {_listed(names, 'or')}."
+    if fault.kind == "field":
+        tables = _tables(breach)
+        names = [other.fault.text for other in breaches]
+        verbs = (
+            "whose trigger fires this function, has" if len(tables) == 1 else "whose triggers fire this function, have"
+        )
+        return f"{_listed(tables, 'and')}, {verbs} no column for {_listed(names, 'or')}."
+    return describe_missing(fault)
+
+
+def _tables(breach: _Breach) -> list[str]:
+    return list(dict.fromkeys(str(trigger.table) for trigger in breach.triggers.values()))
+
+
+def _listed(names: list[str], word: str) -> str:
+    """A few names with a word between the last two.
+
+    >>> _listed(["a", "b", "c"], "or")
+    'a, b or c'
+    """
+    if len(names) > _EXAMPLES + 1:
+        names = [*names[:_EXAMPLES], f"{len(names) - _EXAMPLES} more"]
+    return f" {word} ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
 def _consequence(identities: Identities, breach: _Breach) -> str:
     triggers = list(breach.triggers.values())
     events = sorted(breach.events) or _events(triggers)
-    tables = list(dict.fromkeys(str(trigger.table) for trigger in triggers))
-    where = tables[0] if len(tables) == 1 else f"{tables[0]} and {len(tables) - 1} more"
-    what = f"every {' and '.join(event.upper() for event in events)} on {where}"
+    what = f"every {_listed([event.upper() for event in events], 'or')} on {_listed(_tables(breach), 'and')}"
     sources = {identity.source.table for identity in identities.all}
     if any(trigger.table in sources for trigger in triggers):
         what += ", hence every sign-up," if "insert" in events else ", hence every login," if "update" in events else ""

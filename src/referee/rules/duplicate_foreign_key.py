@@ -51,7 +51,7 @@ class DuplicateForeignKey(Rule):
     A column with one key to `auth.users` and another to a mirror of it is a dual reference, which is another matter and
     not reported here. Two keys to the same columns serve nothing.
 
-    ## Confidence
+    ## Severity and confidence
     Certain: it is read off the keys themselves.
     """
 

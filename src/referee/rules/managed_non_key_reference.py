@@ -38,7 +38,7 @@ class ManagedNonKeyReference(Rule):
     ## When it is deliberate
     Never: what the other column says can be read through the primary key.
 
-    ## Confidence
+    ## Severity and confidence
     Certain: it is read off the key itself.
     """
 

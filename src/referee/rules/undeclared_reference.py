@@ -11,9 +11,10 @@ from referee.model.identity import Identities, Identity
 from referee.model.names import QName, Ref, Target
 from referee.model.origins import Place
 from referee.model.schema import Action, Column, Policy, Schema, Table
+from referee.rules._names import nodes
 from referee.rules.base import Rule
 from referee.sql import tree
-from referee.sql.expressions import is_session_identity, read_expression, walk
+from referee.sql.expressions import is_session_identity, read_expression
 
 # Rows of these are meant to outlive what they tell of.
 _KEEPS_HISTORY = re.compile(
@@ -178,8 +179,11 @@ def _is_session(default: str | None) -> bool:
 
 
 def _compares_with_session(text: str, column: str) -> bool:
-    """Whether an expression says that a column of its own row is the session's user."""
-    for inner in walk(read_expression(text)):
+    """Whether an expression says that a column of its own row is the session's user.
+
+    In a subquery the same name may be a column of another table.
+    """
+    for inner in nodes(read_expression(text)):
         if isinstance(inner, tree.Operator) and inner.name == "=" and len(inner.args) == 2:
             one, other = inner.args
             if _is_column(one, column) and is_session_identity(other):

@@ -37,7 +37,7 @@ class UnvalidatedForeignKey(Rule):
     Between two deployments, or where old orphans must be kept; say so in an ignore comment. A key that is NOT ENFORCED
     (PostgreSQL 18) checks nothing by design, and is reported as information only.
 
-    ## Confidence
+    ## Severity and confidence
     Certain: it is read off the key itself.
     """
 

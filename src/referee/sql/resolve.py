@@ -72,7 +72,7 @@ def find_table(schema: Schema, path: tuple[str, ...], named_schema: str | None, 
             names = builtins.extension_names(extension)
             if names is not None and name in names.relations:
                 return Found("extension", qualified)
-    if _may_hide(schema, path, named_schema, "relation"):
+    if _may_hide(schema, path, named_schema) or _may_come(schema, named_schema, name):
         return _UNKNOWN
     elsewhere = (QName(place, name) for place in schema.namespaces)
     reached = frozenset(_places(path, named_schema))
@@ -105,7 +105,9 @@ def resolve_function(schema: Schema, path: tuple[str, ...], call: Call) -> Found
         misfit = misfit or bool(overloads)
     if _is_cast(schema, path, call):
         return Found("built-in", QName(CATALOG, call.name))
-    if misfit or _known_with_other_arguments(call) or _may_hide(schema, path, call.schema, "function"):
+    if misfit or _known_with_other_arguments(call) or _may_hide(schema, path, call.schema):
+        return _UNKNOWN
+    if _may_come(schema, call.schema, call.name):
         return _UNKNOWN
     return Found("missing", elsewhere=tuple(_functions_elsewhere(schema, path, call)))
 
@@ -126,7 +128,7 @@ def resolve_type(schema: Schema, path: tuple[str, ...], named_schema: str | None
             names = builtins.extension_names(extension)
             if names is not None and name in names.types:
                 return Found("extension", qualified)
-    if _may_hide(schema, path, named_schema, "type"):
+    if _may_hide(schema, path, named_schema) or _may_come(schema, named_schema, name):
         return _UNKNOWN
     elsewhere = [QName(place, name) for place in schema.namespaces if _is_own_type(schema, QName(place, name))]
     return Found("missing", elsewhere=(*elsewhere, *_supplied_elsewhere(schema, path, named_schema, name)))
@@ -144,19 +146,27 @@ def _extensions_in(schema: Schema, place: str) -> Iterator[str]:
             yield extension
 
 
-def _may_hide(schema: Schema, path: tuple[str, ...], named_schema: str | None, kind: str) -> bool:
-    """Whether something that referee cannot see may have this name where it is looked for."""
-    if named_schema is not None:
-        if named_schema.startswith("pg_") or named_schema == _INFORMATION:
-            return True
-        if schema.is_managed(named_schema):
-            return True
+def _may_hide(schema: Schema, path: tuple[str, ...], named_schema: str | None) -> bool:
+    """Whether something that referee cannot see may have any name where it is looked for."""
+    if named_schema is not None and (named_schema.startswith("pg_") or named_schema == _INFORMATION):
+        return True
+    if named_schema is not None and schema.is_managed(named_schema):
+        return True
     for place in _places(path, named_schema):
         for extension in _extensions_in(schema, place):
             names = builtins.extension_names(extension)
             if names is None or not names.complete:
                 return True
     return False
+
+
+def _may_come(schema: Schema, named_schema: str | None, name: str) -> bool:
+    """Whether a name may come from an extension that is installed by other means than the scripts that were read."""
+    extensions = builtins.suppliers(name)
+    if not extensions or any(extension in schema.extensions for extension in extensions):
+        return False
+    own = {names.schema for extension in extensions if (names := builtins.extension_names(extension)) is not None}
+    return named_schema is None or named_schema in own or "" in own
 
 
 def _takes(function: Function, count: int) -> bool:
