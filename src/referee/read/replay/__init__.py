@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from referee.model.origins import Gap, Origins
-from referee.model.schema import Schema
+from referee.model.schema import Grant, Schema
 from referee.model.source import Source
 from referee.platforms import Platform
 from referee.read.replay import constraints, objects, removal, rights, tables
@@ -61,7 +61,8 @@ def _read(source: Source) -> records.Script:
 def _start(platform: Platform, read: ScriptReader) -> Session:
     """A session in which the platform exists, as if it always had: its objects have no origins and its gaps do not count."""
     session = Session(platform.superuser, ("$user", "public"))
-    session.state.namespaces["public"] = NamespaceState("pg_database_owner")
+    everybody = Grant("public", frozenset({"USAGE"}))
+    session.state.namespaces["public"] = NamespaceState("pg_database_owner", grants=(everybody,))
     for source in platform.scripts():
         session.begin_file(source.path)
         run(session, read(source).statements)
