@@ -26,6 +26,9 @@ def run(arguments: Sequence[str]) -> int:
         return state.status
     except (KeyboardInterrupt, click.Abort):
         return _INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except Exception as error:
         if state.debug:
             import traceback
@@ -37,8 +40,6 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _message(error: Exception) -> str:
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        return error.format_message()
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "referee"
         return f"referee: {error.format_message()} See `{path} --help`."
@@ -60,7 +61,7 @@ def _say(message: str) -> None:
     from referee.render.plain import clean
 
     try:
-        sys.stderr.write("\n".join(map(clean, message.splitlines())) + "\n")
+        sys.stderr.write(clean(message) + "\n")
         sys.stderr.flush()
     except OSError:  # nobody listens: the exit status has to say it
         pass
