@@ -67,6 +67,7 @@ _AWKWARD = re.compile(
     rf"|(?P<dollar>(?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$)"
     rf"|(?P<name>\"(?:[^\"]++|\"\")*+\")"
     rf"|(?P<comment>--[^\n]*+|/\*(?:[^*]++|\*(?!/))*+\*/)"
+    rf"|(?P<option>\b(?:errcode|message|detail|hint|column|constraint|datatype|table|schema)\s*+:=)"
     rf"|(?P<array>(?<=%type)\s*+\[\s*+\])",
     re.IGNORECASE | re.DOTALL,
 )
@@ -79,6 +80,8 @@ def _simplified(text: str) -> str:
         length = len(thing.group().encode("utf-8", errors="replace"))
         if thing.lastgroup == "name":
             return "q" * length
+        if thing.lastgroup == "option":
+            return thing.group().removesuffix(":=") + "= "
         if thing.lastgroup in ("escaped", "string", "dollar"):
             return "'" + "x" * (length - 2) + "'"
         return " " * length
@@ -443,16 +446,17 @@ class _Reader:
 
     def _for(self, node: Node) -> int:
         names: tuple[str, ...] = ()
+        declared = -1
         for child in node.children:
             match child.type:
                 case "for_variable":
-                    names = self._names(child)
+                    names, declared = self._names(child), self._range(child)[0]
                 case "for_query" | "for_cursor":
                     self._for_query(child, names)
                 case "for_dynamic":
                     self._dynamic(child, self._head(child), names)
                 case "for_integer_range":
-                    self._for_range(child, names, self._range(node)[0])
+                    self._for_range(child, names, declared)
         return _ON | (self._loop_body(node) & (_RETURN | _RAISE))
 
     def _head(self, node: Node) -> tuple[int, int]:
@@ -587,32 +591,41 @@ class _Reader:
 
     def _dynamic(self, node: Node, place: tuple[int, int], into: tuple[str, ...] = ()) -> None:
         """EXECUTE, alone or in a loop, RETURN QUERY or OPEN. What it is given USING is in the values of the query."""
-        value: Expr | None = None
-        text = ""
-        using: list[Expr] = []
-        behind_execute = False
+        expressions: list[Node] = []
         for child in node.children:
             if child.type == "kw_execute":
-                behind_execute = True
+                # What stands before belongs to a cursor.
+                expressions = []
             elif child.type == "into_target":
                 into = self._names(child)
-            elif child.type == "sql_expression" and behind_execute:
-                start, end = self._range(child)
-                if not text:
-                    text, value = self.text[start:end], self._value(child)
-                else:
-                    given, into = self._using(start, end, into)
-                    using.extend(given)
-        query = Query("other", into=into, values=tuple(using)) if into or using else None
-        self._step("execute", place, text, query=query, value=value)
+            elif child.type == "sql_expression":
+                expressions.append(child)
+        if not expressions:
+            self._gap("EXECUTE without an expression", *place)
+            return
+        start, end = self._range(expressions[0])
+        using, into = self._using(expressions[1:], into)
+        query = Query("other", into=into, values=using) if into or using else None
+        self._step("execute", place, self.text[start:end], query=query, value=self._value(expressions[0]))
 
-    def _using(self, start: int, end: int, into: tuple[str, ...]) -> tuple[tuple[Expr, ...], tuple[str, ...]]:
-        """One argument behind USING; tree-sitter leaves an INTO that follows inside the last one."""
-        text = self.text[start:end]
-        if found := ranges.into_clause(text):
-            (first, _), into = found
-            start, end = ranges.trim(self.text, start, start + first)
-        return self._values(start, end), into
+    def _using(self, nodes: list[Node], into: tuple[str, ...]) -> tuple[tuple[Expr, ...], tuple[str, ...]]:
+        """The arguments behind USING. tree-sitter does not see an INTO behind them: it stands in the last argument, and
+        further targets look like further arguments.
+        """
+        values: list[Expr] = []
+        behind_into = False
+        for node in nodes:
+            start, end = self._range(node)
+            text = self.text[start:end]
+            if behind_into:
+                into = (*into, ranges.folded(text))
+                continue
+            if found := ranges.into_clause(text):
+                (first, _), into = found
+                behind_into = True
+                start, end = ranges.trim(self.text, start, start + first)
+            values.extend(self._values(start, end))
+        return tuple(values), into
 
     def _diagnostics(self, node: Node) -> int:
         items = [child for child in node.children if child.type == "getdiag_list_item"]
