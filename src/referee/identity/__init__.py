@@ -83,7 +83,7 @@ def _identities_of(schema: Schema, source: Target, options: IdentityOptions) -> 
     writer = options.writer(source)
     stored = find_stored(schema, source, writer)
     mirrors = find_mirrors(schema, source, stored, (*options.mirrors, *options.canonical))
-    stored += find_stored_by(schema, (mirror.table for mirror in mirrors), writer, stored)
+    stored += find_stored_by(schema, (mirror.table for mirror in mirrors), writer)
     mirrors += find_chained_mirrors(schema, source, mirrors, stored)
     groups = group_by_schema(mirrors, user_keys(schema, source, mirrors))
     for group in groups:

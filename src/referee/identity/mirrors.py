@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -40,6 +40,9 @@ class _Candidate:
     complete: bool = False
     filled_for_all: bool = False
     """Whether a trigger that would fill it does so without a condition of its own: for users of every kind."""
+
+    from_references: Counter[EvidenceKind] = field(default_factory=Counter)
+    """How much of each kind was found on columns that reference it; only the first examples are kept."""
 
     def add(self, kind: EvidenceKind, detail: str, place: Place | None = None) -> None:
         self.evidence.append(Evidence(kind, detail, place))
@@ -189,26 +192,26 @@ class _Search:
                     candidate.add("name", "it is named like a table of users", Place(table.ref))
 
     def _add_weak_from_references(self, compared: Mapping[_Place, Sequence[Policy]]) -> None:
-        examples: dict[tuple[_Place, EvidenceKind], int] = defaultdict(int)
-
-        def note(place: _Place, kind: EvidenceKind, detail: str, at: Place) -> None:
-            for target in _targets(self._schema, place):
-                candidate = self._weak(target.table, target.columns[0])
-                if candidate is None:
-                    continue
-                examples[(candidate.table.name, candidate.column.name), kind] += 1
-                if examples[(candidate.table.name, candidate.column.name), kind] <= _EXAMPLES:
-                    candidate.add(kind, detail, at)
-
         for place, policies in compared.items():
-            name = quote(policies[0].name)
-            detail = f"the policy {name} compares {_show(place)}, which references it, with the session's user"
-            note(place, "policy", detail, Place(policies[0].ref))
+            for candidate in self._referenced(place, "policy"):
+                name = quote(policies[0].name)
+                detail = f"the policy {name} compares {_show(place)}, which references it, with the session's user"
+                candidate.add("policy", detail, Place(policies[0].ref))
         for stored in self._stored:
             if stored.origin == SESSION and (stored.where != "trigger" or fires(stored.trigger)):
                 place = (stored.table, stored.column)
-                detail = f"{stored.owner} writes {stored.expression} into {_show(place)}, which references it"
-                note(place, "write", detail, stored.place)
+                for candidate in self._referenced(place, "write"):
+                    detail = f"{stored.owner} writes {stored.expression} into {_show(place)}, which references it"
+                    candidate.add("write", detail, stored.place)
+
+    def _referenced(self, place: _Place, kind: EvidenceKind) -> Iterator[_Candidate]:
+        """The candidates that a column references and that can do with more evidence of that kind."""
+        for target in _targets(self._schema, place):
+            candidate = self._weak(target.table, target.columns[0])
+            if candidate is not None:
+                candidate.from_references[kind] += 1
+                if candidate.from_references[kind] <= _EXAMPLES:
+                    yield candidate
 
     def _weak(self, name: QName, column: str) -> _Candidate | None:
         """The candidate that weak evidence may speak for: one that strong evidence made, or a free primary key."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from referee.model.identity import Identity, Write, Writer
 from referee.model.names import QName, Ref, Target
@@ -20,9 +20,9 @@ from referee.sql.queries import with_columns
 from referee.sql.resolve import effective_path, resolve_table
 from referee.sql.tree import Assignment, Body, Call, Case, Cast, Column, Expr, Query, Step, Subquery, TableUse
 
-#: What a stored value is, with the text that says so: "session" for the id of the request's user, "new.id" for a
-#: field of NEW.
-Origins = Mapping[str, str]
+#: What a stored value is, with the expression that says so: "session" for the id of the request's user, "new.id" for
+#: a field of NEW.
+Origins = Mapping[str, Expr]
 Values = Mapping[str, tuple[Expr, ...]]
 
 SESSION = "session"
@@ -33,6 +33,7 @@ _SPEAKS_OF_NEW = re.compile(r"\bnew\s*\.", re.IGNORECASE)
 _SPEAKS_OF_INSERT = re.compile(r"\b(insert|merge)\b", re.IGNORECASE)
 _READ = frozenset(("sql", "plpgsql"))
 _PASSED_ON = frozenset(("coalesce", "greatest", "least"))
+_NOWHERE = QName("", "")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +57,7 @@ class Stored:
     """
 
     origin: str
-    expression: str
+    value: Expr
     where: Literal["trigger", "default", "function"]
     owner: Ref
     place: Place
@@ -65,6 +66,11 @@ class Stored:
     statement: Statement | None = None
     trigger: Trigger | None = None
     misread: bool = False
+
+    @property
+    def expression(self) -> str:
+        """The value as it is printed: ``auth.uid()``, ``NEW.id``."""
+        return describe(self.value) if self.origin == SESSION else f"NEW.{self.origin.removeprefix('new.')}"
 
 
 def fires(trigger: Trigger | None) -> bool:
@@ -77,21 +83,18 @@ def find_stored(schema: Schema, source: Target, writer: Writer) -> tuple[Stored,
     return (*_in_defaults(schema), *_in_functions(schema, source, writer))
 
 
-def find_stored_by(
-    schema: Schema, tables: Iterable[QName], writer: Writer, seen: Iterable[Stored]
-) -> tuple[Stored, ...]:
-    """Every place that stores a field of NEW in the triggers of these tables, but for the functions already seen."""
-    known = {stored.owner for stored in seen}
-    functions: dict[Ref, Function] = {}
-    for name in tables:
+def find_stored_by(schema: Schema, tables: Iterable[QName], writer: Writer) -> tuple[Stored, ...]:
+    """Every place that stores a field of NEW in the triggers of these tables."""
+    watched = frozenset(tables)
+    functions: dict[QName, Function] = {}
+    for name in watched:
         table = schema.table(name)
         for trigger in table.triggers if table is not None else ():
             function = schema.functions.get(trigger.function_name)
-            if function is not None and function.ref not in known and _SPEAKS_OF_NEW.search(function.body):
-                functions[function.ref] = function
-    return tuple(
-        chain.from_iterable(_in_function(schema, function, writer, frozenset()) for function in functions.values())
-    )
+            if function is not None and function.language in _READ and _SPEAKS_OF_NEW.search(function.body):
+                functions[trigger.function] = function
+    found = (_Reading(schema, functions[name], writer).stored_by(watched) for name in sorted(functions))
+    return tuple(chain.from_iterable(found))
 
 
 def _in_defaults(schema: Schema) -> Iterator[Stored]:
@@ -102,16 +105,16 @@ def _in_defaults(schema: Schema) -> Iterator[Stored]:
             expression = read_expression(column.default)
             if is_session_identity(expression):
                 ref = Ref("column", *table.name, column.name)
-                yield Stored(SESSION, describe(expression), "default", ref, Place(ref), table.name, column.name)
+                yield Stored(SESSION, expression, "default", ref, Place(ref), table.name, column.name)
 
 
 def _in_functions(schema: Schema, source: Target, writer: Writer) -> Iterator[Stored]:
-    writers = frozenset({source.table})
+    watched = frozenset({source.table})
     for function in schema.functions.values():
         if function.language not in _READ or schema.is_managed(function.name.schema):
             continue
         if _SPEAKS_OF_SESSION.search(function.body) or _may_store_new(schema, function, source):
-            yield from _in_function(schema, function, writer, writers)
+            yield from _Reading(schema, function, writer, watched).stored()
 
 
 def _may_store_new(schema: Schema, function: Function, source: Target) -> bool:
@@ -124,80 +127,117 @@ def _may_store_new(schema: Schema, function: Function, source: Target) -> bool:
     return any(trigger.table == source.table for trigger in triggers)
 
 
-def _in_function(schema: Schema, function: Function, writer: Writer, sign_up: frozenset[QName]) -> Iterator[Stored]:
-    body = read_body(function.language, function.body)
-    values = variable_values(body)
-    if function.returns != "trigger":
-        path = effective_path(function, writer.api_path)
-        yield from _Run(schema, function, body, values, "function", path, writer).stored()
-        return
-    for trigger in schema.triggers_by_function.get(function.name.qualified) or (None,):
-        signs_up = trigger is None or trigger.table in sign_up
-        path = effective_path(function, writer.search_path if signs_up else writer.api_path)
-        yield from _Run(schema, function, body, values, "trigger", path, writer, trigger).stored()
+class _Found(NamedTuple):
+    """Identities that a statement puts into a column, whichever trigger runs it."""
+
+    table: QName
+    column: str
+    misread: bool
+    origins: Origins
+    at: tuple[int, int]
+    statement: Statement
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """A function body, run by one trigger or by none, under the search_path then in force."""
+class _Reading:
+    """A function, read once for all the triggers that call it. ``sign_up`` are tables that only the sign-up writes."""
 
-    schema: Schema
-    function: Function
-    body: Body
-    values: Values
-    where: Literal["trigger", "function"]
-    path: tuple[str, ...]
-    writer: Writer
-    trigger: Trigger | None = None
+    def __init__(
+        self, schema: Schema, function: Function, writer: Writer, sign_up: frozenset[QName] = frozenset()
+    ) -> None:
+        self._schema = schema
+        self._function = function
+        self._owner = function.ref
+        self._writer = writer
+        self._sign_up = sign_up
+        self._body = read_body(function.language, function.body)
+        self._values = variable_values(self._body)
+        self._by_path: dict[tuple[str, ...], list[_Found]] = {}
 
     def stored(self) -> Iterator[Stored]:
-        if self.trigger is not None and _changes_rows(self.trigger):
-            yield from self._in_new(self.trigger.table)
-        for step, query in writes(self.body):
+        """What it stores of the session, and of new rows of the source."""
+        if self._function.returns != "trigger":
+            for found in self._under(effective_path(self._function, self._writer.api_path)):
+                if SESSION in found.origins:
+                    yield self._stored(found, SESSION, "function", None)
+            return
+        for trigger, found in self._runs():
+            for origin in found.origins:
+                if origin == SESSION or trigger is None or trigger.table in self._sign_up:
+                    yield self._stored(found, origin, "trigger", trigger)
+
+    def stored_by(self, watched: frozenset[QName]) -> Iterator[Stored]:
+        """What it stores of new rows of these tables."""
+        for trigger, found in self._runs():
+            if trigger is not None and trigger.table in watched:
+                for origin in found.origins:
+                    if origin != SESSION:
+                        yield self._stored(found, origin, "trigger", trigger)
+
+    def _stored(
+        self, found: _Found, origin: str, where: Literal["trigger", "function"], trigger: Trigger | None
+    ) -> Stored:
+        return Stored(
+            origin,
+            found.origins[origin],
+            where,
+            self._owner,
+            Place(self._owner, found.at),
+            found.table,
+            found.column,
+            found.statement,
+            trigger,
+            found.misread,
+        )
+
+    def _runs(self) -> Iterator[tuple[Trigger | None, _Found]]:
+        in_new = list(self._in_new())
+        for trigger in self._schema.triggers_by_function.get(self._function.name.qualified) or (None,):
+            if trigger is not None and _changes_rows(trigger):
+                for found in in_new:
+                    yield trigger, found._replace(table=trigger.table)
+            signs_up = trigger is None or trigger.table in self._sign_up
+            path = self._writer.search_path if signs_up else self._writer.api_path
+            for found in self._under(effective_path(self._function, path)):
+                yield trigger, found
+
+    def _in_new(self) -> Iterator[_Found]:
+        """What is assigned to the fields of NEW; the table is that of the trigger."""
+        for step in self._body.steps:
+            if step.kind == "assign" and step.value is not None and step.target.startswith("new."):
+                what = origins(step.value, self._values)
+                if what:
+                    statement = Statement(self._function, self._body, step)
+                    column = step.target.removeprefix("new.")
+                    yield _Found(_NOWHERE, column, False, what, place_of(step), statement)
+
+    def _under(self, path: tuple[str, ...]) -> list[_Found]:
+        """What its statements put into columns, with names looked up under a search_path."""
+        found = self._by_path.get(path)
+        if found is None:
+            found = self._by_path[path] = list(self._in_statements(path))
+        return found
+
+    def _in_statements(self, path: tuple[str, ...]) -> Iterator[_Found]:
+        for step, query in writes(self._body):
             if query.action not in ("insert", "update", "merge") or query.target is None:
                 continue
-            table, misread = self._resolve(query.target)
-            if table is not None:
-                for assignment in _assignments(self.schema, table, query):
-                    yield from self._in_statement(step, query, assignment, table, misread)
+            table, misread = self._resolve(path, query.target)
+            if table is None:
+                continue
+            statement = Statement(self._function, self._body, step, query)
+            for assignment in _assignments(self._schema, table, query):
+                what = origins(assignment.value, self._values) if assignment.value is not None else None
+                if what:
+                    yield _Found(table, assignment.column, misread, what, place_of(step, assignment), statement)
 
-    def _in_new(self, table: QName) -> Iterator[Stored]:
-        """What is assigned to the fields of NEW."""
-        for step in self.body.steps:
-            if step.kind == "assign" and step.value is not None and step.target.startswith("new."):
-                statement = Statement(self.function, self.body, step)
-                yield from self._all(step.value, place_of(step), table, step.target.removeprefix("new."), statement)
-
-    def _in_statement(
-        self, step: Step, query: Query, assignment: Assignment, table: QName, misread: bool
-    ) -> Iterator[Stored]:
-        if assignment.value is not None:
-            statement = Statement(self.function, self.body, step, query)
-            at = place_of(step, assignment)
-            yield from self._all(assignment.value, at, table, assignment.column, statement, misread)
-
-    def _all(
-        self,
-        value: Expr,
-        at: tuple[int, int],
-        table: QName,
-        column: str,
-        statement: Statement,
-        misread: bool = False,
-    ) -> Iterator[Stored]:
-        owner = self.function.ref
-        for origin, text in origins(value, self.values).items():
-            place = Place(owner, at)
-            yield Stored(origin, text, self.where, owner, place, table, column, statement, self.trigger, misread)
-
-    def _resolve(self, use: TableUse) -> tuple[QName | None, bool]:
+    def _resolve(self, path: tuple[str, ...], use: TableUse) -> tuple[QName | None, bool]:
         """The table that a statement writes, and whether that is a guess. Where a bare name means nothing, or a table
         of the platform, the one that it would mean in a request is taken for the one that was meant.
         """
-        found = resolve_table(self.schema, self.path, use)
-        if use.schema is not None or (found is not None and not self.schema.is_managed(found.schema)):
+        found = resolve_table(self._schema, path, use)
+        if use.schema is not None or (found is not None and not self._schema.is_managed(found.schema)):
             return found, False
-        meant = resolve_table(self.schema, self.writer.api_path, use)
+        meant = resolve_table(self._schema, self._writer.api_path, use)
         return (found, False) if meant is None else (meant, meant != found)
 
 
@@ -223,17 +263,17 @@ def origins(value: Expr, values: Values) -> Origins:
 
     ``values`` are what variables may hold, whichever of their assignments ran.
     """
-    found: dict[str, str] = {}
+    found: dict[str, Expr] = {}
     seen: set[tuple[str, ...]] = set()
     stack = [value]
     while stack:
         expr = stack.pop()
         if is_session_identity(expr):
-            found.setdefault(SESSION, describe(expr))
+            found.setdefault(SESSION, expr)
         elif not isinstance(expr, Column):
             stack.extend(_passed_on(expr))
         elif len(expr.parts) == 2 and expr.parts[0] == "new":
-            found.setdefault(f"new.{expr.parts[1]}", f"NEW.{expr.parts[1]}")
+            found.setdefault(f"new.{expr.parts[1]}", expr)
         elif expr.parts not in seen:
             seen.add(expr.parts)
             stack.extend(values.get(".".join(expr.parts), ()))

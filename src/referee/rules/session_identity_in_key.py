@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from referee.model.change import CreateSyncTrigger, Remedy
 from referee.model.finding import Confidence, Note, Problem, Severity
@@ -92,17 +92,18 @@ class SessionIdentityInKey(Rule):
 
     def check(self, schema: Schema, identities: Identities) -> Iterator[Problem]:
         for identity in identities.all:
+            sure = {mirror.table: sure_unfilled(schema, identity, mirror) for mirror in identity.mirrors}
             for write in identity.writes:
                 if write.expression.startswith("NEW."):
                     yield from _new_row(schema, identity, write)
                 else:
-                    yield from _session(schema, identity, write)
+                    yield from _session(identity, write, sure)
 
 
 # The session's user
 
 
-def _session(schema: Schema, identity: Identity, write: Write) -> Iterator[Problem]:
+def _session(identity: Identity, write: Write, sure: Mapping[QName, Confidence]) -> Iterator[Problem]:
     failing = [
         (key, mirror)
         for key in write.reaches
@@ -120,7 +121,7 @@ def _session(schema: Schema, identity: Identity, write: Write) -> Iterator[Probl
         keys,
         consequence=(f"A user without a row in {_and(mirrors)}, which {how}, gets 23503 {_when(write)}."),
         severity=Severity.WARNING if filled else Severity.ERROR,
-        confidence=min(sure_unfilled(schema, identity, mirror) for _, mirror in failing),
+        confidence=min(sure[mirror.table] for _, mirror in failing),
         remedy=None if filled else Remedy(CreateSyncTrigger(identity.source, failing[0][1].target)),
     )
 
