@@ -83,6 +83,7 @@ def _by_hand(imitation: Imitation, schema: str | None) -> str:
     Object ids are given out in rising order, so what the script made is what has a higher one than the extension.
     """
     name = imitation.name.replace("'", "''")
+    makes_schema = imitation.schema is not None and imitation.schema != "pg_catalog"
     place = f"'{quote(schema)}'::regnamespace" if schema else "current_schema()::regnamespace"
     members = " union all ".join(
         f"select '{catalog}'::regclass, made.oid from pg_catalog.{catalog} as made where {condition}"
@@ -97,7 +98,7 @@ begin
   if exists (select from pg_extension where extname = '{name}') then
     return;
   end if;
-  {f"create schema if not exists {quote(imitation.schema)};" if imitation.schema else ""}
+  {f"create schema if not exists {quote(imitation.schema or '')};" if makes_schema else ""}
   insert into pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
   values (extension, '{name}', current_user::regrole, {place}, false, '{imitation.version}');
   insert into pg_depend (classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype)

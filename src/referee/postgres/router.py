@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from referee.model.names import quote
 from referee.postgres.extensions import Imitation, creation
-from referee.postgres.host import Host, Privileged
+from referee.postgres.host import Privileged
 
 _NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 _I = re.IGNORECASE | re.DOTALL
@@ -39,6 +39,8 @@ _SETTING = re.compile(
     rf"(?:re)?set\s+(?:session\s+|local\s+)?(?P<setting>{_NAME}(?:\s*\.\s*{_NAME})?)",
     _I,
 )
+_CHANGES_ROLE = re.compile(rf"(?:alter|drop)\s+(?:role|user|group)\s+(?:if\s+exists\s+)?(?P<role>{_NAME})", _I)
+_MAKES_ROLE = re.compile(rf"\bcreate\s+(?:role|user|group)\s+(?P<role>{_NAME})", _I)
 _DO = re.compile(r"do\b", _I)
 _IN_DO = re.compile(rf"\b(?:drop\s+trigger|policy)\b.*?\bon\s+(?P<schema>{_NAME})\s*\.\s*(?P<table>{_NAME})", _I)
 _BACK_TO_LOGIN = re.compile(r"(?:reset\s+session\s+authorization|set\s+session\s+authorization\s+default)\Z", _I)
@@ -49,22 +51,29 @@ def fold(name: str) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
 
+def roles_made(statement: str) -> set[str]:
+    """The roles that a statement may make, those in the text of a block included."""
+    return {fold(found["role"]) for found in _MAKES_ROLE.finditer(statement)}
+
+
 @dataclass(frozen=True)
 class Router:
-    """Rewrites statements for one database. ``owners`` are the roles that own the tables of the host."""
+    """Rewrites statements for one database.
+
+    ``owners`` are the roles that own the tables of the host; ``protected`` are roles of a server that belongs to
+    somebody else, which no migration may alter.
+    """
 
     role: str
+    superuser: str
     beyond: Privileged
     imitations: Mapping[str, Imitation]
     installable: frozenset[str]
-    owners: tuple[str, ...] = field(default=())
-
-    @classmethod
-    def of(cls, host: Host, installable: frozenset[str], owners: tuple[str, ...]) -> Router:
-        return cls(host.migration_role, host.beyond, host.stand_ins, installable, owners)
+    owners: tuple[str, ...] = ()
+    protected: frozenset[str] = frozenset()
 
     def route(self, statement: str) -> tuple[str, ...]:
-        """The statements to run instead, in order: mostly the statement alone."""
+        """The statements to run instead, in order: mostly the statement alone; none where it is to be left alone."""
         for routed in _ROUTES:
             if (found := routed(self, statement)) is not None:
                 return found
@@ -76,7 +85,7 @@ class Router:
         return f"set session authorization {quote(self.role)}"
 
     def as_superuser(self, *statements: str) -> tuple[str, ...]:
-        return ("set session authorization default", *statements, self.back)
+        return (f"set session authorization {quote(self.superuser)}", *statements, self.back)
 
     def is_hosts(self, table: re.Match[str]) -> bool:
         return (fold(table["schema"]), fold(table["table"])) in self.beyond.owned_by_host
@@ -87,6 +96,11 @@ class Router:
             name.startswith(allowed[:-1]) if allowed.endswith("*") else name == allowed
             for allowed in self.beyond.settings
         )
+
+
+def _protected(router: Router, statement: str) -> tuple[str, ...] | None:
+    found = _CHANGES_ROLE.match(statement) if router.protected else None
+    return () if found and fold(found["role"]) in router.protected else None
 
 
 def _table(router: Router, statement: str) -> tuple[str, ...] | None:
@@ -146,6 +160,7 @@ def _login(router: Router, statement: str) -> tuple[str, ...] | None:
 
 
 _ROUTES: tuple[Callable[[Router, str], tuple[str, ...] | None], ...] = (
+    _protected,
     _table,
     _extension,
     _privileged,

@@ -8,13 +8,14 @@ fails is rolled back and run once more, each statement behind a savepoint, to fi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from referee.model.source import Span
 from referee.postgres.extensions import installed
 from referee.postgres.host import Host
-from referee.postgres.router import Router
+from referee.postgres.router import Router, roles_made
 from referee.postgres.session import FailedStatementError, Limits, Report, Session, literal
 
 _CONCURRENTLY = re.compile(r"(?:create\s+(?:unique\s+)?index|drop\s+index|reindex\b.*?)\s+concurrently\b", re.I | re.S)
@@ -72,11 +73,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of running files: every failure in order, and the stand-ins that are installed after it."""
+    """What came of running files.
+
+    ``failures`` are all of them, in order; ``stand_ins`` the ones that are installed after it; ``left_alone`` the
+    statements that were not run because they would have changed a role of a server that belongs to somebody else.
+    """
 
     failures: tuple[Failure, ...]
     statements: int
     stand_ins: tuple[str, ...]
+    left_alone: tuple[Span, ...] = ()
 
 
 class HostServer(Protocol):
@@ -88,6 +94,13 @@ class HostServer(Protocol):
     def installable(self) -> frozenset[str]: ...
     @property
     def stand_ins(self) -> frozenset[str]: ...
+    @property
+    def migration_role(self) -> str: ...
+    @property
+    def superuser(self) -> str: ...
+    @property
+    def protected_roles(self) -> frozenset[str]: ...
+    def claim_roles(self, names: Set[str]) -> None: ...
     def connect_as(self, database: str, role: str, limits: Limits | None = None) -> Session: ...
 
 
@@ -97,15 +110,31 @@ def run_scripts(server: HostServer, database: str, scripts: Iterable[Script], li
     Raises ServerError where the connection breaks; a statement that the server refuses is a Failure in the outcome.
     """
     limits = limits or Limits(statement=300, lock=10)
-    with server.connect_as(database, server.host.migration_role, limits) as session:
-        router = Router.of(server.host, server.installable, _owners(session, server.host))
+    with server.connect_as(database, server.migration_role, limits) as session:
+        router = Router(
+            role=server.migration_role,
+            superuser=server.superuser,
+            beyond=server.host.beyond,
+            imitations=server.host.stand_ins,
+            installable=server.installable,
+            owners=_owners(session, server.host),
+            protected=server.protected_roles,
+        )
         keeps_history = session.value("select to_regclass('supabase_migrations.schema_migrations')") is not None
         failures: list[Failure] = []
+        left_alone: list[Span] = []
+        roles: set[str] = set()
         count = 0
         for script in scripts:
             failures += _ScriptRun(session, router, script, keeps_history).run()
             count += len(script.statements)
-        return Outcome(tuple(failures), count, tuple(sorted(installed(session) & server.stand_ins)))
+            for statement in script.statements if router.protected else ():
+                roles |= roles_made(statement.text)
+                if not router.route(statement.text):
+                    left_alone.append(Span(script.path, statement.start, statement.end))
+        server.claim_roles(roles)
+        used = tuple(sorted(installed(session) & server.stand_ins))
+        return Outcome(tuple(failures), count, used, tuple(left_alone))
 
 
 def _owners(session: Session, host: Host) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
@@ -16,7 +16,7 @@ from referee.postgres.host import Host
 from referee.postgres.process import Process
 from referee.postgres.programs import Programs, account, find_programs
 from referee.postgres.scratch import make_scratch
-from referee.postgres.session import Limits, Session
+from referee.postgres.session import Limits, Session, role_options
 
 
 class Server:
@@ -36,6 +36,22 @@ class Server:
         self._admin = process.connect("postgres", host.superuser)
         self._roles = self._role_names()
         self._open: set[str] = set()
+
+    @property
+    def migration_role(self) -> str:
+        return self.host.migration_role
+
+    @property
+    def superuser(self) -> str:
+        return self.host.superuser
+
+    @property
+    def protected_roles(self) -> frozenset[str]:
+        """None: the roles of a server of our own may be changed."""
+        return frozenset()
+
+    def claim_roles(self, names: Set[str]) -> None:
+        """Says that migrations made these roles. Here they go with the databases anyway."""
 
     @property
     def folder(self) -> Path:
@@ -109,12 +125,7 @@ class Server:
 
         To the role it looks as if it had logged in itself: its name, its rights, its settings, also after RESET ALL.
         """
-        settings = self._admin.rows(
-            "select unnest(setconfig) from pg_catalog.pg_db_role_setting"
-            " where setrole = %s::regrole and setdatabase = 0",
-            [quote(role)],
-        )
-        options = " ".join(f"-c {_escape(setting)}" for (setting,) in settings)
+        options = role_options(self._admin, role)
         session = self._process.connect(database, self.host.superuser, limits, options=options)
         session.run(f"set session authorization {quote(role)}")
         return session
@@ -128,11 +139,6 @@ class Server:
 
     def close(self) -> None:
         self._admin.close()
-
-
-def _escape(text: str) -> str:
-    """A setting as the start-up option ``-c`` takes it: backslashes and blanks are escaped."""
-    return text.replace("\\", "\\\\").replace(" ", "\\ ")
 
 
 @contextmanager

@@ -331,6 +331,17 @@ def _open(parameters: Mapping[str, str]) -> psycopg.Connection[Row]:
     return psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type]
 
 
+def role_options(session: Session, role: str) -> str:
+    """The settings of a role as start-up options, with which a session of another role has them from its beginning."""
+    query = (
+        "select unnest(s.setconfig) from pg_catalog.pg_db_role_setting as s"
+        " join pg_catalog.pg_roles as r on r.oid = s.setrole where r.rolname = %s and s.setdatabase = 0"
+    )
+    settings = [setting for (setting,) in session.rows(query, [role])]
+    # The server cuts options at blanks; a backslash keeps one, and itself.
+    return " ".join("-c " + re.sub(r"([\\\s])", r"\\\1", setting) for setting in settings)
+
+
 def parse(url: str) -> dict[str, str]:
     """The connection parameters of a URL or a ``key=value`` string. Raises UsageError where it makes no sense."""
     try:
