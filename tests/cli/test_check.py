@@ -24,7 +24,9 @@ def test_findings_end_with_1_and_a_clean_project_with_0(capsys: pytest.CaptureFi
     assert RULE in capsys.readouterr().out
     write(CLEAN)
     assert main(["check"]) == 0
-    assert capsys.readouterr().out.startswith("Nothing found.\nChecked . (Supabase project): 1 file, 1 statement")
+    assert capsys.readouterr().out.startswith(
+        "Nothing found.\nChecked the current folder (Supabase project): 1 file, 1 statement"
+    )
 
 
 def test_the_wrong_key_is_pointed_at(capsys: pytest.CaptureFixture[str]) -> None:

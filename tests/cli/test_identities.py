@@ -30,7 +30,7 @@ def test_as_json_to_a_file(capsys: pytest.CaptureFixture[str]) -> None:
 def test_options_decide_what_an_identity_is(capsys: pytest.CaptureFixture[str]) -> None:
     write(SPLIT)
     assert main(["identities", "--source", "none"]) == 0
-    assert ". has no identity" in capsys.readouterr().out
+    assert "There is no identity in the current folder: " in capsys.readouterr().out
     assert main(["identities", "--canonical", "auth.users(id)"]) == 0
     assert "User references should point to auth.users(id), as configured." in capsys.readouterr().out
 

@@ -77,7 +77,7 @@ def test_a_live_database_has_no_places() -> None:
 
 def test_without_an_identity_it_says_what_to_do() -> None:
     assert render(CLEAN) == (
-        "bandbook has no identity: no table that could be its source was found. Name one with --source TABLE.\n"
+        "There is no identity in bandbook: no table that could be its source was found. Name one with --source TABLE.\n"
     )
 
 

@@ -10,7 +10,7 @@ from referee.model.identity import Identity, Mirror, Reference, Verdict, Write
 from referee.model.origins import Origins, Place
 from referee.model.schema import ForeignKey
 from referee.model.source import Location
-from referee.render.plain import Paint, Style, clean, columns, count, no_paint, wrap
+from referee.render.plain import Paint, Style, clean, columns, count, in_words, no_paint, wrap
 from referee.render.text import gap_counts, why
 
 # What each verdict is called, how it is painted, and what it means.
@@ -28,8 +28,8 @@ def render(diagnosis: Diagnosis, *, width: int = 100, paint: Paint = no_paint) -
     """Each identity: its canonical table and why, its mirrors with the evidence, its references, and its writes."""
     if not diagnosis.identities.all:
         return (
-            f"{clean(diagnosis.subject.name)} has no identity: no table that could be its source was found. "
-            "Name one with --source TABLE.\n"
+            f"There is no identity in {clean(in_words(diagnosis.subject.name))}: no table that could be its source was "
+            "found. Name one with --source TABLE.\n"
         )
     page = _Page(diagnosis.origins, width, paint)
     lines = [line for identity in diagnosis.identities.all for line in page.identity(identity)]
@@ -149,7 +149,7 @@ def _scope(diagnosis: Diagnosis, width: int) -> list[str]:
     subject = diagnosis.subject
     read = [count(subject.files, "file"), count(subject.statements, "statement")] if subject.files else []
     unknown = gap_counts(diagnosis.gaps)
-    sentence = f"Read {subject.name}: {', '.join([*read, count(subject.tables, 'table')])}."
+    sentence = f"Read {in_words(subject.name)}: {', '.join([*read, count(subject.tables, 'table')])}."
     if unknown:
         sentence += f" Not known: {'; '.join(unknown)} (`referee check` lists them)."
     return wrap(sentence, width, "")

@@ -18,7 +18,8 @@ Paint = Callable[[Style, str], str]
 # Control characters, and those that change the direction of what follows them: SQL comes from other people.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _TAB = "    "
-_LEFT = 24
+# What is kept of a long line, at least, before and behind the marked part.
+_LEFT, _RIGHT = 24, 12
 
 
 def no_paint(style: Style, text: str) -> str:
@@ -93,8 +94,9 @@ def excerpt(source: Source, location: Location, room: int) -> Excerpt:
     )
     if width(before) + width(marked) + width(after) <= room:
         return Excerpt(before, marked, after)
-    if width(before) > _LEFT and width(before) + width(marked) > room:
-        before = "…" + _tail(before, _LEFT - 1)
+    left = max(room - width(marked) - _RIGHT, _LEFT)
+    if width(before) > left:
+        before = "…" + _tail(before, left - 1)
     marked = _head(marked, max(room - width(before) - 1, 1))
     return Excerpt(before, marked, _head(after, max(room - width(before) - width(marked), 0)))
 
@@ -121,6 +123,11 @@ def _tail(text: str, room: int) -> str:
 def from_root(file: str, base: str) -> str:
     """A printed path seen from the root of the repository, where ``base`` is the folder that it starts from."""
     return posixpath.normpath(posixpath.join(base, file))
+
+
+def in_words(path: str) -> str:
+    """A printed path in a sentence."""
+    return "the current folder" if path == "." else path
 
 
 def count(number: int, singular: str, plural: str = "") -> str:

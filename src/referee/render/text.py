@@ -12,7 +12,7 @@ from referee.model.finding import Finding, LocatedNote, Severity
 from referee.model.identity import Identity
 from referee.model.origins import Gap, GapKind, Origins
 from referee.model.source import Location
-from referee.render.plain import Paint, Style, clean, count, excerpt, no_paint, width, wrap
+from referee.render.plain import Paint, Style, clean, count, excerpt, in_words, no_paint, width, wrap
 
 _INDENT = " " * 6
 _RELATED = 3
@@ -193,7 +193,7 @@ def _scope(subject: Subject) -> str:
     read = [count(subject.files, "file"), count(subject.statements, "statement")] if subject.kind != "database" else []
     parts = ", ".join([*read, count(subject.tables, "table"), count(len(subject.rules), "rule")])
     platform = f", taken to run on {subject.platform}" if subject.kind in ("folder", "file") else ""
-    return f"Checked {subject.name} ({_KINDS[subject.kind]}{platform}): {parts}."
+    return f"Checked {in_words(subject.name)} ({_KINDS[subject.kind]}{platform}): {parts}."
 
 
 def _identities(diagnosis: Diagnosis) -> Iterator[str]:
