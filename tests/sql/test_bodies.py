@@ -266,11 +266,41 @@ def test_resolve_variables(text: str, expected: list[str] | None) -> None:
         assert [describe(value) for value in found] == expected
 
 
+def test_what_comes_in_may_stay_where_it_is_not_always_assigned() -> None:
+    body = plpgsql(
+        """DECLARE declared uuid; BEGIN
+          IF new.id IS NULL THEN new.id := auth.uid(); declared := new.id; END IF;
+          new.owner := auth.uid();
+        END"""
+    )
+    values = variable_values(body)
+    found = {name: [describe(value) for value in known] for name, known in values.items()}
+    assert found == {"new.id": ["auth.uid()", "new.id"], "declared": ["new.id"], "new.owner": ["auth.uid()"]}
+    assert [describe(value) for value in resolve_variables(read_expression("declared"), values)] == [
+        "auth.uid()",
+        "new.id",
+    ]
+
+
+def test_a_variable_inside_its_own_value_stays() -> None:
+    values = variable_values(plpgsql("BEGIN new.id := coalesce(new.id, auth.uid()); END"))
+    [value] = resolve_variables(read_expression("new.id"), values)
+    assert describe(value) == "coalesce(new.id, auth.uid())"
+
+
 def test_resolving_ends() -> None:
     values = variable_values(plpgsql("BEGIN a := b; b := a; c := c + c; d := d || 'x'; END"))
     for name in "abcd":
         assert resolve_variables(read_expression(name), values)
     assert resolve_variables(read_expression("a"), values, depth=0) == (read_expression("a"),)
+
+
+def test_values_that_name_each_other_do_not_grow_without_bound() -> None:
+    chain = "".join(f"v{n} := f({', '.join([f'v{n + 1}'] * 10)});" for n in range(8))
+    [value] = resolve_variables(read_expression("v0"), variable_values(plpgsql(f"BEGIN {chain} END")))
+    assert len(describe(value)) < 50_000
+    layers = "".join(f"a{n}_{i} := a{n + 1}_{j};" for n in range(8) for i in range(8) for j in range(8))
+    assert resolve_variables(read_expression("a0_0"), variable_values(plpgsql(f"BEGIN {layers} END")))
 
 
 def test_a_variable_with_very_many_values_stays() -> None:

@@ -1,4 +1,12 @@
-"""Function bodies of any language, read once each, and what rules ask of them."""
+"""Function bodies of any language, read once each, and what rules ask of them.
+
+What a Step says beyond the docstring in ``tree``: ``start`` to ``end`` is the statement without its semicolon, of a
+loop the query it runs over. ``text`` is the part that matters: the query (with INTO, and PERFORM as written), the value
+that is assigned or returned, the string that EXECUTE runs, the condition; where there is a query, ``text`` begins at
+``query.start``. ``value`` of a RAISE holds what it prints, inside an Other. EXECUTE, FETCH, GET DIAGNOSTICS and loops
+over anything but a query name their targets in a query of action "other", whose ``values`` are the arguments behind
+USING. RETURN NEXT and RETURN QUERY do not end a function, so they are no "return".
+"""
 
 from __future__ import annotations
 
@@ -9,7 +17,7 @@ from msgspec.structs import replace
 
 from referee.sql import ranges
 from referee.sql.describe import describe
-from referee.sql.expressions import children, walk
+from referee.sql.expressions import children
 from referee.sql.parse import SqlSyntaxError
 from referee.sql.plpgsql import read_plpgsql
 from referee.sql.queries import queries_in, read_statement
@@ -178,25 +186,33 @@ def variable_values(body: Body) -> Mapping[str, tuple[Expr, ...]]:
     """All expressions that each variable may be assigned: defaults, ``:=``, INTO by position, FOR loops.
 
     Names are dotted: "new.created_by", and "rec.id" for a field of a row that a query with named outputs fills.
-    ``Other()`` stands for a value that the text does not tell: FETCH, GET DIAGNOSTICS, EXECUTE ... INTO, ``SELECT
-    *``.
+    ``Other()`` stands for a value that the text does not tell: FETCH, GET DIAGNOSTICS, EXECUTE ... INTO, ``SELECT *``.
+    A value that comes from a query is in the scope of that query. What comes in from outside (a field of NEW, an
+    argument) and is not assigned on every path has itself among its values.
     """
     found: dict[str, dict[str, Expr]] = {}
-
-    def note(name: str, value: Expr) -> None:
-        found.setdefault(name, {}).setdefault(describe(value), value)
-
     types = {variable.name: variable.type.lower() for variable in body.variables}
+    certain = set(types)
     for variable in body.variables:
         if variable.default is not None:
-            note(variable.name, variable.default)
+            found[variable.name] = {describe(variable.default): variable.default}
     for step in body.steps:
-        if step.kind == "assign":
-            note(step.target, step.value if step.value is not None else _UNKNOWN)
-        elif step.query is not None and step.query.into:
-            for name, value in _into(step.query, types):
-                note(name, value)
+        for name, value in _assigned(step, types):
+            found.setdefault(name, {}).setdefault(describe(value), value)
+            if not (step.guards or step.in_loop or step.in_handler >= 0):
+                certain.add(name)
+    for name in found.keys() - certain:
+        itself = Column(tuple(name.split(".")))
+        found[name].setdefault(describe(itself), itself)
     return {name: tuple(values.values()) for name, values in found.items()}
+
+
+def _assigned(step: Step, types: Mapping[str, str]) -> Iterator[tuple[str, Expr]]:
+    """The variables that a step assigns, with their values."""
+    if step.kind == "assign":
+        yield step.target, _UNKNOWN if step.value is None else step.value
+    elif step.query is not None and step.query.into:
+        yield from _into(step.query, types)
 
 
 def _into(query: Query, types: Mapping[str, str]) -> Iterator[tuple[str, Expr]]:
@@ -227,53 +243,64 @@ def resolve_variables(expr: Expr, values: Mapping[str, tuple[Expr, ...]], depth:
 
     Where the whole value is a variable (casts aside), each of its values is an alternative; inside an expression only
     variables with one value are replaced. A variable that nothing assigns stays as it is, and so does one with more
-    than MAX_ALTERNATIVES values.
+    than MAX_ALTERNATIVES values, or one that is met again while it is being followed.
     """
-    if isinstance(expr, Cast):
-        inner = resolve_variables(expr.arg, values, depth)
-        return tuple([replace(expr, arg=arg) for arg in inner])
-    if not isinstance(expr, Column):
-        return (_substituted(expr, values, depth),)
-    known = values.get(".".join(expr.parts), ())
-    if not known or depth <= 0 or len(known) > MAX_ALTERNATIVES:
-        return (expr,)
-    found: dict[str, Expr] = {}
-    for value in known:
-        for resolved in resolve_variables(value, values, depth - 1):
-            found.setdefault(describe(resolved), resolved)
-    return tuple(found.values()) if len(found) <= MAX_ALTERNATIVES else (expr,)
+    return _Follower(values).alternatives(expr, depth, frozenset())
 
 
-def _substituted(expr: Expr, values: Mapping[str, tuple[Expr, ...]], depth: int) -> Expr:
-    """The expression with variables of one value replaced, outside subqueries."""
-    if not any(isinstance(inner, Column) and ".".join(inner.parts) in values for inner in walk(expr)):
+class _Follower:
+    """Follows variables. ``budget`` is how many more may be followed: values that name each other grow without
+    bound.
+    """
+
+    def __init__(self, values: Mapping[str, tuple[Expr, ...]]) -> None:
+        self.values = values
+        self.budget = 500
+
+    def known(self, column: Column, depth: int, followed: frozenset[str]) -> tuple[str, tuple[Expr, ...]]:
+        """The name of a variable and its values; none where it is not to be followed."""
+        name = ".".join(column.parts)
+        if name in followed or depth <= 0 or self.budget <= 0 or name not in self.values:
+            return name, ()
+        self.budget -= 1
+        return name, self.values[name]
+
+    def alternatives(self, expr: Expr, depth: int, followed: frozenset[str]) -> tuple[Expr, ...]:
+        if isinstance(expr, Cast):
+            return tuple([replace(expr, arg=arg) for arg in self.alternatives(expr.arg, depth, followed)])
+        if not isinstance(expr, Column):
+            return (self.substituted(expr, depth, followed),)
+        name, known = self.known(expr, depth, followed)
+        if not known or len(known) > MAX_ALTERNATIVES:
+            return (expr,)
+        found: dict[str, Expr] = {}
+        for value in known:
+            for resolved in self.alternatives(value, depth - 1, followed | {name}):
+                found.setdefault(describe(resolved), resolved)
+        return tuple(found.values()) if len(found) <= MAX_ALTERNATIVES else (expr,)
+
+    def substituted(self, expr: Expr, depth: int, followed: frozenset[str]) -> Expr:
+        """The expression with variables of one value replaced, outside subqueries."""
+
+        def one(inner: Expr) -> Expr:
+            return self.substituted(inner, depth, followed)
+
+        def each(inner: tuple[Expr, ...]) -> tuple[Expr, ...]:
+            return tuple([one(arg) for arg in inner])
+
+        if isinstance(expr, Column):
+            name, known = self.known(expr, depth, followed)
+            return self.substituted(known[0], depth - 1, followed | {name}) if len(known) == 1 else expr
+        if isinstance(expr, (Call, Operator)):
+            return replace(expr, args=each(expr.args)) if expr.args else expr
+        if isinstance(expr, Cast):
+            return replace(expr, arg=one(expr.arg))
+        if isinstance(expr, Case):
+            ends = [None if end is None else one(end) for end in (expr.otherwise, expr.subject)]
+            return Case(each(expr.tests), each(expr.results), *ends)
+        if isinstance(expr, Other):
+            return Other(each(expr.children))
         return expr
-
-    def one(inner: Expr) -> Expr:
-        if isinstance(inner, Column):
-            known = values.get(".".join(inner.parts), ())
-            return _substituted(known[0], values, depth - 1) if len(known) == 1 and depth > 0 else inner
-        return _substituted(inner, values, depth)
-
-    def all_of(inner: tuple[Expr, ...]) -> tuple[Expr, ...]:
-        return tuple([one(arg) for arg in inner])
-
-    if isinstance(expr, Column):
-        return one(expr)
-    if isinstance(expr, (Call, Operator)):
-        return replace(expr, args=all_of(expr.args))
-    if isinstance(expr, Cast):
-        return replace(expr, arg=one(expr.arg))
-    if isinstance(expr, Case):
-        return Case(
-            all_of(expr.tests),
-            all_of(expr.results),
-            one(expr.otherwise) if expr.otherwise is not None else None,
-            one(expr.subject) if expr.subject is not None else None,
-        )
-    if isinstance(expr, Other):
-        return Other(all_of(expr.children))
-    return expr
 
 
 __all__ = [
