@@ -45,9 +45,10 @@ class Note:
 class Problem:
     """A rule's report, with symbolic places.
 
-    ``cause`` and ``consequence`` are one sentence each, without a line break. ``object`` is the constraint, trigger, function,
-    policy or table at fault; ``place`` is what to point at where that is not the object as a whole. ``key`` tells apart two
-    problems of one rule on one object; it takes part in the fingerprint and so must not hold a position.
+    ``cause`` and ``consequence`` are one sentence each, without a line break. ``object`` is the constraint, trigger,
+    function, policy or table at fault; ``place`` is what to point at where that is not the object as a whole. ``key``
+    tells apart two problems of one rule on one object; it takes part in the fingerprint and so must not hold a
+    position.
     """
 
     object: Ref

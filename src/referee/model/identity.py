@@ -29,9 +29,9 @@ class Evidence:
 class Mirror:
     """A table whose key is the source's key, row for row.
 
-    ``identity_key`` is its own foreign key to the source (or, for a chained mirror, to another mirror); None where it has
-    none. ``synced_by`` are the triggers that insert the source's id into its key. ``complete`` is whether one of them
-    inserts a row for every new row of the source that commits: enabled, without a condition, swallowing no error.
+    ``identity_key`` is its own foreign key to the source (or, for a chained mirror, to another mirror); None where it
+    has none. ``synced_by`` are the triggers that insert the source's id into its key. ``complete`` is whether one of
+    them inserts a row for every new row of the source that commits: enabled, without a condition, swallowing no error.
     """
 
     table: QName
@@ -51,7 +51,8 @@ class Mirror:
 class Reference:
     """A user reference: one column that stores an identity, and its key.
 
-    ``column`` is the one of the key's columns that holds the identity. ``partner`` is the other key of a dual reference.
+    ``column`` is the one of the key's columns that holds the identity. ``partner`` is the other key of a dual
+    reference.
     """
 
     key: ForeignKey
@@ -64,8 +65,9 @@ class Reference:
 class Write:
     """A place where the database itself writes an identity into a column: a trigger, a default or a function.
 
-    ``expression`` is the text written, such as ``auth.uid()`` or ``NEW.id``. ``columns`` are the columns that it reaches (a
-    trigger function reaches one for each table whose trigger calls it), ``reaches`` the user references among them.
+    ``expression`` is the text written, such as ``auth.uid()`` or ``NEW.id``. ``columns`` are the columns that it
+    reaches (a trigger function reaches one for each table whose trigger calls it), ``reaches`` the user references
+    among them.
     """
 
     expression: str
@@ -92,8 +94,8 @@ class Writer:
 class Identity:
     """One identity: its source, the tables that mirror it, the references to any of them, and the vote between them.
 
-    ``votes`` counts user references by target; identity keys and dual references do not vote. ``decided_by`` says how the
-    canonical target was chosen.
+    ``votes`` counts user references by target; identity keys and dual references do not vote. ``decided_by`` says how
+    the canonical target was chosen.
     """
 
     source: Target

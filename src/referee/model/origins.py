@@ -67,10 +67,10 @@ class BodyOrigin(NamedTuple):
 class Origins:
     """Maps each object to the text that made it.
 
-    ``anchors`` is what a finding about the object points at: for a foreign key its ``REFERENCES ...`` clause, for a column
-    its definition, for everything else its name or statement. ``definitions`` holds the whole text of a foreign key, from its
-    first word to the end of its anchor. ``statements`` are the statements that created and altered the object, oldest
-    first. A live database has no origins.
+    ``anchors`` is what a finding about the object points at: for a foreign key its ``REFERENCES ...`` clause, for a
+    column its definition, for everything else its name or statement. ``definitions`` holds the whole text of a foreign
+    key, from its first word to the end of its anchor. ``statements`` are the statements that created and altered the
+    object, oldest first. A live database has no origins.
     """
 
     sources: Mapping[str, Source] = field(default_factory=dict)

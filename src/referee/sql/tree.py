@@ -134,9 +134,9 @@ class Query(Node, frozen=True):
     """One SQL statement, or a query inside one; every nested query with a scope of its own is in ``nested`` as well as,
     where it is a value, in the expression that holds it.
 
-    ``target`` is the table written. An INSERT without a column list has ``columns_given`` False and no assignments unless the
-    caller supplies the table's columns later: its values are then in ``values``.
-    ``rows`` says where an INSERT's rows come from. ``into`` names PL/pgSQL's INTO variables.
+    ``target`` is the table written. An INSERT without a column list has ``columns_given`` False and no assignments
+    unless the caller supplies the table's columns later: its values are then in ``values``. ``rows`` says where an
+    INSERT's rows come from. ``into`` names PL/pgSQL's INTO variables.
     """
 
     action: OneOf["select", "insert", "update", "delete", "merge", "truncate", "ddl", "other"]
@@ -161,7 +161,8 @@ class Query(Node, frozen=True):
 
 
 class Guard(Node, frozen=True):
-    """A condition that holds where a statement is reached; ``negated`` for an ELSE branch and behind an early RETURN."""
+    """A condition that holds where a statement is reached; ``negated`` for an ELSE branch and behind an early
+    RETURN."""
 
     text: str
     condition: Expr | None
@@ -192,12 +193,12 @@ class Handler(Node, frozen=True):
 class Step(Node, frozen=True):
     """One statement of a body, with what must hold for it to run.
 
-    kind: "query" (SQL, PERFORM, SELECT INTO, FOR ... IN query, and RETURN QUERY), "assign" (``target := value``, target lower
-    case and dotted: "new.created_by"), "return" (``value`` None for RETURN without one), "raise" (``level`` is "exception",
-    "notice", ...; a bare RAISE has level "reraise"), "execute" (dynamic SQL: ``value`` is the string expression), "condition"
-    (the test of an IF, WHILE, CASE, EXIT WHEN: kept because it may read tables), "other".
-    ``handlers`` are the indexes in Body.handlers of the EXCEPTION sections that would catch an error raised here; a statement
-    inside an EXCEPTION section has ``in_handler`` set to its index.
+    kind: "query" (SQL, PERFORM, SELECT INTO, FOR ... IN query, and RETURN QUERY), "assign" (``target := value``, target
+    lower case and dotted: "new.created_by"), "return" (``value`` None for RETURN without one), "raise" (``level`` is
+    "exception", "notice", ...; a bare RAISE has level "reraise"), "execute" (dynamic SQL: ``value`` is the string
+    expression), "condition" (the test of an IF, WHILE, CASE, EXIT WHEN: kept because it may read tables), "other".
+    ``handlers`` are the indexes in Body.handlers of the EXCEPTION sections that would catch an error raised here; a
+    statement inside an EXCEPTION section has ``in_handler`` set to its index.
     """
 
     kind: OneOf["query", "assign", "return", "raise", "execute", "condition", "other"]

@@ -35,7 +35,8 @@ class Reading:
 
 
 def check(path: str | os.PathLike[str] = ".", config: Config | None = None) -> Diagnosis:
-    """Every finding in the migrations at ``path``: a repository, a ``supabase`` folder, a folder of .sql files or one file.
+    """Every finding in the migrations at ``path``: a repository, a ``supabase`` folder, a folder of .sql files or one
+    file.
 
     ``config`` is what ``read_config(path)`` finds unless it is given. Raises ReadError for what cannot be read and
     ConfigError for a faulty configuration; what cannot be understood is in the result's ``gaps``.

@@ -23,7 +23,8 @@ _KEPT = 2_000
 
 
 class Contribution(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A file's records, and the bodies of its functions as far as they were read, by their position among its functions."""
+    """A file's records, and the bodies of its functions as far as they were read, by their position among its
+    functions."""
 
     script: Script
     bodies: Mapping[int, Body]
@@ -101,7 +102,8 @@ def _folder() -> Path | None:
 
 
 def _version() -> str:
-    """Changes with every change of the code that reads SQL, so that nobody is served what an older version understood."""
+    """Changes with every change of the code that reads SQL, so that nobody is served what an older version
+    understood."""
     parts = [__version__]
     for folder in sql.__path__:
         with os.scandir(folder) as entries:
