@@ -57,6 +57,23 @@ def test_the_session_reaches_a_field_through_variables(declare: str) -> None:
     assert told(write) == ("trigger", "auth.uid()", ["songs.owner"], ["songs_owner_fkey"])
 
 
+@pytest.mark.parametrize("call", ["public.me()", "me()", "coalesce(me(), new.owner)"])
+@pytest.mark.parametrize(
+    "answer", ["language sql as $$ select auth.uid() $$", "language plpgsql as $$ begin return auth.uid(); end $$"]
+)
+def test_the_session_reaches_a_field_through_a_function_of_the_project(call: str, answer: str) -> None:
+    me = f"create function public.me() returns uuid {answer};"
+    [write] = writes_of(SONGS + me + stamp(f"new.owner := {call};"))
+    assert told(write) == ("trigger", "auth.uid()", ["songs.owner"], ["songs_owner_fkey"])
+    [default] = writes_of(me + USERS + "create table public.a (x uuid default me() references public.users);")
+    assert told(default)[0] == "default"
+
+
+def test_a_function_that_looks_something_up_is_not_the_session() -> None:
+    team = "create function public.me() returns uuid language sql as $$ select id from users where id = auth.uid() $$;"
+    assert writes_of(SONGS + team + stamp("new.owner := public.me();")) == []
+
+
 def test_the_session_reaches_a_field_through_select_into() -> None:
     [write] = writes_of(SONGS + stamp("select auth.uid() into me; new.owner := me;", declare="declare me uuid;"))
     assert told(write)[1:3] == ("auth.uid()", ["songs.owner"])

@@ -34,6 +34,8 @@ _SPEAKS_OF_INSERT = re.compile(r"\b(insert|merge)\b", re.IGNORECASE)
 _READ = frozenset(("sql", "plpgsql"))
 _PASSED_ON = frozenset(("coalesce", "greatest", "least"))
 _NOWHERE = QName("", "")
+_TYPES_OF_IDS = frozenset(("uuid", "text", "character varying"))
+_NONE: Values = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +82,8 @@ def fires(trigger: Trigger | None) -> bool:
 
 def find_stored(schema: Schema, source: Target, writer: Writer) -> tuple[Stored, ...]:
     """Every place that stores the session's user, or a field of a new row of the source."""
-    return (*_in_defaults(schema), *_in_functions(schema, source, writer))
+    wrappers = _wrappers(schema)
+    return (*_in_defaults(schema, wrappers), *_in_functions(schema, source, writer, wrappers))
 
 
 def find_stored_by(schema: Schema, tables: Iterable[QName], writer: Writer) -> tuple[Stored, ...]:
@@ -97,24 +100,61 @@ def find_stored_by(schema: Schema, tables: Iterable[QName], writer: Writer) -> t
     return tuple(chain.from_iterable(found))
 
 
-def _in_defaults(schema: Schema) -> Iterator[Stored]:
+def _wrappers(schema: Schema) -> Values:
+    """The project's own functions that only answer who the session's user is, by their calls: "public.me()" and
+    "me()".
+    """
+    found: dict[str, tuple[Expr, ...]] = {}
+    for function in schema.functions.values():
+        if function.returns not in _TYPES_OF_IDS or function.name.arguments or schema.is_managed(function.name.schema):
+            continue
+        if function.language in _READ and _SPEAKS_OF_SESSION.search(function.body):
+            values = [_answer(step) for step in read_body(function.language, function.body).steps]
+            if len(values) == 1 and values[0] is not None and is_session_identity(values[0]):
+                found[f"{function.name.name}()"] = found[f"{function.name.schema}.{function.name.name}()"] = (
+                    values[0],
+                )
+    return found
+
+
+def _answer(step: Step) -> Expr | None:
+    """What a function returns that has only this statement."""
+    if step.kind == "return":
+        return step.value
+    query = step.query
+    if query is None or query.action != "select" or query.sources or query.conditions or len(query.outputs) != 1:
+        return None
+    return query.outputs[0].value
+
+
+def _in_defaults(schema: Schema, wrappers: Values) -> Iterator[Stored]:
+    speaks = _speaks(wrappers)
     for table in schema.own_tables:
         for column in table.columns:
-            if column.default is None or not _SPEAKS_OF_SESSION.search(column.default):
+            if column.default is None or not speaks.search(column.default):
                 continue
-            expression = read_expression(column.default)
-            if is_session_identity(expression):
+            value = origins(read_expression(column.default), wrappers).get(SESSION)
+            if value is not None:
                 ref = Ref("column", *table.name, column.name)
-                yield Stored(SESSION, expression, "default", ref, Place(ref), table.name, column.name)
+                yield Stored(SESSION, value, "default", ref, Place(ref), table.name, column.name)
 
 
-def _in_functions(schema: Schema, source: Target, writer: Writer) -> Iterator[Stored]:
+def _in_functions(schema: Schema, source: Target, writer: Writer, wrappers: Values) -> Iterator[Stored]:
+    speaks = _speaks(wrappers)
     watched = frozenset({source.table})
     for function in schema.functions.values():
         if function.language not in _READ or schema.is_managed(function.name.schema):
             continue
-        if _SPEAKS_OF_SESSION.search(function.body) or _may_store_new(schema, function, source):
-            yield from _Reading(schema, function, writer, watched).stored()
+        if speaks.search(function.body) or _may_store_new(schema, function, source):
+            yield from _Reading(schema, function, writer, watched, wrappers).stored()
+
+
+def _speaks(wrappers: Values) -> re.Pattern[str]:
+    """Matches texts that may speak of the session's user."""
+    names = sorted({name.removesuffix("()").rpartition(".")[2] for name in wrappers})
+    if not names:
+        return _SPEAKS_OF_SESSION
+    return re.compile("|".join([_SPEAKS_OF_SESSION.pattern, *map(re.escape, names)]), re.IGNORECASE)
 
 
 def _may_store_new(schema: Schema, function: Function, source: Target) -> bool:
@@ -142,7 +182,12 @@ class _Reading:
     """A function, read once for all the triggers that call it. ``sign_up`` are tables that only the sign-up writes."""
 
     def __init__(
-        self, schema: Schema, function: Function, writer: Writer, sign_up: frozenset[QName] = frozenset()
+        self,
+        schema: Schema,
+        function: Function,
+        writer: Writer,
+        sign_up: frozenset[QName] = frozenset(),
+        wrappers: Values = _NONE,
     ) -> None:
         self._schema = schema
         self._function = function
@@ -150,7 +195,7 @@ class _Reading:
         self._writer = writer
         self._sign_up = sign_up
         self._body = read_body(function.language, function.body)
-        self._values = variable_values(self._body)
+        self._values: Values = {**wrappers, **variable_values(self._body)}
         self._by_path: dict[tuple[str, ...], list[_Found]] = {}
 
     def stored(self) -> Iterator[Stored]:
@@ -261,7 +306,7 @@ def _assignments(schema: Schema, table: QName, query: Query) -> Iterator[Assignm
 def origins(value: Expr, values: Values) -> Origins:
     """The identities that a value may be; empty where it is none, or is computed from one.
 
-    ``values`` are what variables may hold, whichever of their assignments ran.
+    ``values`` are what variables may hold, whichever of their assignments ran, and what calls like "me()" answer.
     """
     found: dict[str, Expr] = {}
     seen: set[tuple[str, ...]] = set()
@@ -271,7 +316,7 @@ def origins(value: Expr, values: Values) -> Origins:
         if is_session_identity(expr):
             found.setdefault(SESSION, expr)
         elif not isinstance(expr, Column):
-            stack.extend(_passed_on(expr))
+            stack.extend(_passed_on(expr, values))
         elif len(expr.parts) == 2 and expr.parts[0] == "new":
             found.setdefault(f"new.{expr.parts[1]}", expr)
         elif expr.parts not in seen:
@@ -280,10 +325,12 @@ def origins(value: Expr, values: Values) -> Origins:
     return found
 
 
-def _passed_on(expr: Expr) -> Sequence[Expr]:
-    """The parts of an expression whose value may be the value of the whole."""
+def _passed_on(expr: Expr, values: Values) -> Sequence[Expr]:
+    """The expressions whose value may be the value of this one."""
     if isinstance(expr, Cast):
         return (expr.arg,)
+    if isinstance(expr, Call) and not expr.args:
+        return values.get(f"{expr.name}()" if expr.schema is None else f"{expr.schema}.{expr.name}()", ())
     if isinstance(expr, Call) and expr.schema in (None, "pg_catalog"):
         return expr.args if expr.name in _PASSED_ON else expr.args[:1] if expr.name == "nullif" else ()
     if isinstance(expr, Case):
