@@ -209,8 +209,13 @@ class _Reader:
             self.entered.add(node.id)
         for child in node.children:
             kind = child.type
-            if kind in _STATEMENTS:
-                outcome = self._statement(child)
+            if kind == "proc_stmt" and child.children:
+                # It holds one statement, behind which a block has its semicolon.
+                child = child.children[0]
+                kind = child.type
+            read = _STATEMENTS.get(kind)
+            if read is not None:
+                outcome = self._statement(read, child)
             elif kind in ("decl_sect", "decl_stmt", "decl_statement"):
                 self._declarations(child)
                 continue
@@ -222,12 +227,12 @@ class _Reader:
                 exits = (exits & ~_ON) | outcome
         return exits
 
-    def _statement(self, node: Node) -> int:
+    def _statement(self, read: Callable[[_Reader, Node], int], node: Node) -> int:
         if self.depth >= _MAX_DEPTH:
             self._gap(f"statements nested more than {_MAX_DEPTH} deep", *self._range(node))
             return _ON
         self.depth += 1
-        exits = _STATEMENTS[node.type](self, node)
+        exits = read(self, node)
         self.depth -= 1
         return exits
 

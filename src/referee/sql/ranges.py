@@ -12,6 +12,9 @@ import re
 
 Range = tuple[int, int]
 
+# What Postgres' lexer takes for blanks; other blanks of Unicode are letters to it.
+_BLANKS = " \t\n\r\f\v"
+
 _BLOCK = r"/\*(?:[^*/]++|\*(?!/)|/(?!\*)|%s)*+\*/"
 _COMMENT = r"--[^\n]*+|" + _BLOCK % (_BLOCK % (_BLOCK % r"(?!)"))
 _QUOTED = (
@@ -40,7 +43,7 @@ _INTO = re.compile(
 _OTHER_INTO = re.compile(r"insert\s+into\b|import\b")
 # How nearly every INSERT goes on behind its table.
 _PLAIN_ROWS = re.compile(r"\s*+(?:\([\w\s,]*+\)\s*+)?values\s*+\(", re.IGNORECASE)
-_GAP = re.compile(rf"(?:\s++|{_COMMENT})*+", re.DOTALL)
+_GAP = re.compile(rf"(?:[{_BLANKS}]++|{_COMMENT})*+", re.DOTALL)
 _ALL_OPAQUE = re.compile(_OPAQUE, re.DOTALL)
 _QUALIFIED = re.compile(rf"{_NAME}(?:\s*+\.\s*+{_NAME})*+")
 _ALIAS = re.compile(rf"(?:(?<![\w$])as)?\s*+{_NAME}\Z", re.IGNORECASE)
@@ -119,33 +122,33 @@ def skip_gap(text: str, at: int) -> int:
 
 def trim(text: str, start: int, end: int) -> Range:
     """The range without blanks and comments at its ends."""
-    inside = text[start:end]
-    if "--" in inside or "/*" in inside:
+    if text.find("--", start, end) >= 0 or text.find("/*", start, end) >= 0:
         return _trim_comments(text, min(skip_gap(text, start), end), end)
-    solid = len(inside.rstrip())
-    if solid and inside[0].isspace():
-        start += len(inside) - len(inside.lstrip())
-        return start, end - len(inside) + solid
-    return start, start + solid
+    if start < end and text[start] > " " and text[end - 1] > " ":
+        return start, end
+    inside = text[start:end]
+    solid = len(inside.rstrip(_BLANKS))
+    first = solid and len(inside) - len(inside.lstrip(_BLANKS))
+    return start + first, start + solid
 
 
 def _trim_comments(text: str, start: int, end: int) -> Range:
     last = solid_from = start
     for mark in _ALL_OPAQUE.finditer(text, start, end):
-        between = text[solid_from : mark.start()].rstrip()
+        between = text[solid_from : mark.start()].rstrip(_BLANKS)
         if between:
             last = solid_from + len(between)
         solid_from = mark.end()
         if mark.lastgroup != "comment":
             last = mark.end()
-    between = text[solid_from:end].rstrip()
+    between = text[solid_from:end].rstrip(_BLANKS)
     return start, solid_from + len(between) if between else last
 
 
 def without_alias(text: str, start: int, end: int) -> int:
     """The end of a SELECT item that is known to have an alias, without the alias."""
     alias = _ALIAS.search(text, start, end)
-    return end if alias is None else start + len(text[start : alias.start()].rstrip())
+    return end if alias is None else start + len(text[start : alias.start()].rstrip(_BLANKS))
 
 
 def value_after_equals(text: str, start: int) -> int:
