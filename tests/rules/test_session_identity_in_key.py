@@ -53,7 +53,7 @@ def test_one_finding_for_a_write_that_reaches_several_keys() -> None:
     )
     assert str(problem.object) == "public.stamp()"
     assert problem.cause == (
-        "auth.uid() is written into public.a(owner) and public.b(owner) by public.stamp(), and the key there looks it"
+        "auth.uid() is written into public.a(owner) and public.b(owner) by public.stamp(), and the keys there look it"
         " up in public.users(id)."
     )
     assert len(problem.related) == 2

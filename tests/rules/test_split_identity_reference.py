@@ -32,7 +32,7 @@ def test_a_finding_tells_target_majority_consequence_and_remedy() -> None:
     assert problem.remedy.safety is Safety.UNSAFE
     assert [note.message for note in problem.related] == [
         "public.users, the table that user references should point to",
-        "2 keys to public.users(id), the first of them here",
+        "one of the 2 keys to public.users(id)",
     ]
 
 

@@ -9,7 +9,7 @@ from referee.model.names import Ref
 from referee.model.origins import Place
 from referee.model.schema import Schema, Table
 from referee.rules._filling import SIGNED_IN, Command, has_function_that_fills, missing_command
-from referee.rules.base import Rule, plural
+from referee.rules.base import Rule
 
 
 class MirrorWriteBlocked(Rule):
@@ -95,15 +95,15 @@ class MirrorWriteBlocked(Rule):
 
 
 _WHAT_FAILS = {
-    "insert": "an insert or upsert of the user's own row fails with 42501",
-    "select": "an upsert of the user's own row, and an insert that returns it, fails with 42501",
-    "update": "an upsert of the user's own row fails with 42501 once the row exists",
+    "insert": "inserting a user's own row fails with 42501",
+    "select": "an upsert of a user's own row, and an insert that returns it, fails with 42501",
+    "update": "an upsert of a user's own row fails with 42501 once the row exists",
 }
 
 
 def _problem(mirror: Mirror, table: Table, missing: Command, relying: int) -> Problem:
-    keys = f"{plural(relying, 'foreign key')} to it {'fails' if relying == 1 else 'fail'} with 23503"
-    after = "" if missing == "update" else f"; for a user whose row is missing {keys}"
+    keys = "the foreign key that relies on it fails" if relying == 1 else f"{relying} foreign keys that rely on it fail"
+    after = "" if missing == "update" else f", and then {keys} with 23503"
     minor = missing == "update" or bool(mirror.synced_by)
     return Problem(
         object=Ref("table", *mirror.table),

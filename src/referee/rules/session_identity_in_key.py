@@ -250,11 +250,12 @@ def _problem(
 ) -> Problem:
     columns = [str(Target(key.table, key.columns)) for key in keys]
     targets = list(dict.fromkeys(str(key.target) for key in keys))
+    look = "the key there looks" if len(keys) == 1 else "the keys there look"
     writes = "is the default of" if write.where == "default" else "is written into"
     by = "" if write.where == "default" else f" by {write.owner}"
     return Problem(
         object=write.owner,
-        cause=f"{write.expression} {writes} {_and(columns)}{by}, and the key there looks it up in {_and(targets)}.",
+        cause=f"{write.expression} {writes} {_and(columns)}{by}, and {look} it up in {_and(targets)}.",
         consequence=consequence,
         severity=severity,
         confidence=confidence,

@@ -155,7 +155,10 @@ def _related(identity: Identity) -> Iterator[Note]:
         )
     right = [reference.key for reference in identity.references if reference.verdict == "right"]
     if right:
-        yield Note(f"{plural(len(right), 'key')} to {canonical}, the first of them here", Place(right[0].ref))
+        yield Note(
+            f"one of the {plural(len(right), 'key')} to {canonical}" if len(right) > 1 else f"the key to {canonical}",
+            Place(right[0].ref),
+        )
 
 
 def _remedy(key: ForeignKey, canonical: Target) -> Remedy | None:

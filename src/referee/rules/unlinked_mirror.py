@@ -104,7 +104,7 @@ def _without_key(identity: Identity, mirror: Mirror) -> Problem:
         table=mirror.table,
         columns=(mirror.column,),
         expected_target=source,
-        related=tuple(Note(f"evidence: {evidence.detail}", evidence.place) for evidence in mirror.evidence),
+        related=tuple(Note(f"it is a mirror: {sign.detail}", sign.place) for sign in mirror.evidence[:1]),
         remedy=Remedy(AddIdentityKey(mirror.target, source), Safety.UNSAFE),
         key="no identity key",
     )

@@ -107,7 +107,7 @@ def _problem(schema: Schema, identity: Identity, mirror: Mirror, references: lis
         target=mirror.target,
         related=(
             *_idle_note(idle),
-            Note(f"the first of {plural(len(references), 'key')}", Place(references[0].key.ref)),
+            Note("one of the keys that rely on it", Place(references[0].key.ref)),
         ),
         remedy=Remedy(_change(identity, mirror, idle), Safety.UNSAFE),
     )
