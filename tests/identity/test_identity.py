@@ -1,3 +1,9 @@
+from collections import Counter
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from referee.identity import IdentityOptions
 from referee.platforms import platform
 from tests.identity.sql import AUTH_USERS, SYNC, identities_in, identity_of, replayed, target, verdicts_of
@@ -85,3 +91,56 @@ def test_the_options_know_the_platforms_source() -> None:
     assert IdentityOptions(platform("supabase")).wanted_sources == (AUTH_USERS,)
     assert IdentityOptions(platform("plain")).wanted_sources == ()
     assert IdentityOptions(platform("supabase"), sources=()).wanted_sources == ()
+
+
+@st.composite
+def schemas(draw: st.DrawFn) -> list[str]:
+    """Statements that make a few tables with keys to the source, to a mirror of any kind, and to each other."""
+    linked = draw(st.sampled_from(["", "references auth.users (id)"]))
+    texts = [f"create table public.users (id uuid primary key {linked});"]
+    targets = ["auth.users (id)", "public.users (id)"]
+    if draw(st.booleans()):
+        texts.append("create table public.profiles (id uuid primary key references public.users (id));")
+        targets.append("public.profiles (id)")
+    for number in range(draw(st.integers(0, 4))):
+        columns = ["id int"]
+        for aims in draw(st.lists(st.lists(st.sampled_from(targets), max_size=2), max_size=3)):
+            default = draw(st.sampled_from(["null", "auth.uid()"]))
+            keys = " ".join(f"references {aim}" for aim in aims)
+            columns.append(f"c{len(columns)} uuid default {default} {keys}")
+        texts.append(f"create table public.t{number} ({', '.join(columns)});")
+    if draw(st.booleans()):
+        texts.append("create policy own on public.users using (id = auth.uid());")
+    if draw(st.booleans()):
+        texts.append(SYNC)
+    return texts
+
+
+@settings(max_examples=40, deadline=None)
+@given(schemas())
+def test_every_user_reference_has_one_verdict_and_those_that_vote_are_counted(texts: list[str]) -> None:
+    schema = replayed("\n".join(texts)).schema
+    [identity] = identities_in(schema).all
+    keys = [key for key in schema.foreign_keys() if key.table.schema == "public"]
+    aims = {identity.source.table, *identity.mirror_by_table}
+    assert {reference.key for reference in identity.references} == {key for key in keys if key.target.table in aims}
+    assert len(identity.references) == len({(reference.key.ref, reference.column) for reference in identity.references})
+    verdicts = Counter(reference.verdict for reference in identity.references)
+    assert verdicts["right"] + verdicts["wrong"] == sum(count for _, count in identity.votes)
+    assert verdicts["right"] == dict(identity.votes).get(identity.canonical, 0)
+    for reference in identity.references:
+        assert (reference.partner is not None) == (reference.verdict == "dual")
+        assert reference.verdict != "wrong" or reference.key.target != identity.canonical
+    for write in identity.writes:
+        assert {(key.table, column) for key in write.reaches for column in key.columns} <= set(write.columns)
+
+
+@settings(max_examples=40, deadline=None)
+@given(schemas(), st.randoms())
+def test_the_order_of_the_statements_does_not_matter(texts: list[str], random: Random) -> None:
+    """Tables come first, in the order of their references; policies, triggers and the rest in any."""
+    heads = [text for text in texts if " public.users (" in text or " public.profiles (" in text]
+    rest = [text for text in texts if text not in heads]
+    shuffled = random.sample(rest, len(rest))
+    first, second = (identities_in(replayed("\n".join(heads + tail)).schema) for tail in (rest, shuffled))
+    assert first == second
