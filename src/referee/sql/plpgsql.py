@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal as OneOf
 
 import tree_sitter_postgres
 from msgspec.structs import replace
@@ -35,6 +36,8 @@ from referee.sql.tree import (
 
 # How control can leave a statement, as bits: on to the next one, by RETURN, by an error, by EXIT or CONTINUE.
 _ON, _RETURN, _RAISE, _LEAVE = 1, 2, 4, 8
+
+_Kind = OneOf["query", "assign", "return", "raise", "execute", "condition", "other"]
 
 #: Behind this many conditions further ones are no longer noted: early returns by the thousand would make every later
 #: step carry all of them.
@@ -158,9 +161,7 @@ class _Reader:
         return values[0] if len(values) == 1 else None
 
     def _query(self, text: str, start: int, into: tuple[str, ...] = ()) -> Query | None:
-        """The query that a text holds, which stands at ``start`` of the body; a gap and None where it cannot be
-        read.
-        """
+        """The query in a text that stands at ``start`` of the body; a gap and None where it cannot be read."""
         try:
             return read_statement(text, start, into)
         except SqlSyntaxError as error:
@@ -172,7 +173,7 @@ class _Reader:
 
     def _step(
         self,
-        kind: str,
+        kind: _Kind,
         place: tuple[int, int],
         text: str = "",
         *,
@@ -183,7 +184,7 @@ class _Reader:
     ) -> None:
         self.steps.append(
             Step(
-                kind,  # type: ignore[arg-type]
+                kind,
                 place[0],
                 place[1],
                 text,
@@ -201,9 +202,7 @@ class _Reader:
     # Blocks and sequences
 
     def _sequence(self, node: Node) -> int:
-        """Reads the statements of a section, one after the other; how control leaves it. Guards that early exits add
-        stay.
-        """
+        """Reads the statements of a section in turn; how control leaves it. What early exits leave to hold stays."""
         exits = _ON
         if node.type == "ERROR":
             self.entered.add(node.id)
