@@ -42,18 +42,19 @@ def check(path: str | os.PathLike[str] = ".", config: Config | None = None) -> D
     ConfigError for a faulty configuration; what cannot be understood is in the result's ``gaps``.
     """
     config = config if config is not None else read_config(path)
-    reading = read(path, config)
-    findings = examine(reading.replayed.schema, reading.identities, reading.replayed.origins, config)
-    return _diagnose(reading, findings, config)
+    # Rules read function bodies too, so the cache closes behind them.
+    with Contributions(config.cache) as contributions:
+        reading = read(path, config, contributions)
+        return diagnose(subject_of(reading), reading.replayed, reading.identities, config, _notices(reading))
 
 
 def identities(path: str | os.PathLike[str] = ".", config: Config | None = None) -> Diagnosis:
     """Who owns, mirrors, references and writes each identity of a project: a diagnosis for which no rule ran."""
     config = config if config is not None else read_config(path)
-    return _diagnose(read(path, config), (), replace(config, select=(), baseline=None))
+    return check(path, replace(config, select=(), ignore=(), baseline=None))
 
 
-def read(path: str | os.PathLike[str], config: Config) -> Reading:
+def read(path: str | os.PathLike[str], config: Config, contributions: Contributions | None = None) -> Reading:
     """Reads, replays and identifies; judges nothing."""
     migrations = find_migrations(
         path,
@@ -62,10 +63,26 @@ def read(path: str | os.PathLike[str], config: Config) -> Reading:
         all_files=config.all_files,
     )
     host = host_of(migrations, config)
-    with Contributions(config.cache) as contributions:
-        replayed = replay(migrations.files, host, contributions.script)
-        found = identify(replayed.schema, _identity_options(config, host))
-        return Reading(migrations, host, replayed, found)
+    replayed = replay(migrations.files, host, contributions.script if contributions is not None else None)
+    replayed = replace(replayed, gaps=(*migrations.skipped, *replayed.gaps))
+    return Reading(migrations, host, replayed, identify(replayed.schema, identity_options(config, host)))
+
+
+def subject_of(reading: Reading) -> Subject:
+    """What was read, for the reader."""
+    migrations, replayed = reading.migrations, reading.replayed
+    return Subject(
+        migrations.kind,
+        migrations.name,
+        reading.platform.name,
+        len(migrations.files),
+        replayed.statements,
+        len(replayed.schema.own_tables),
+    )
+
+
+def _notices(reading: Reading) -> tuple[Notice, ...]:
+    return tuple(Notice(message) for message in reading.migrations.notices)
 
 
 def examine(schema: Schema, identities: Identities, origins: Origins, config: Config) -> tuple[Finding, ...]:
@@ -80,36 +97,32 @@ def _problems(schema: Schema, identities: Identities, config: Config) -> Iterato
             yield rule.id, problem if severity is None else replace(problem, severity=severity)
 
 
-def _diagnose(reading: Reading, findings: tuple[Finding, ...], config: Config) -> Diagnosis:
-    replayed, migrations = reading.replayed, reading.migrations
+def diagnose(
+    subject: Subject, facts: Replayed, identities: Identities, config: Config, notices: tuple[Notice, ...] = ()
+) -> Diagnosis:
+    """Runs the rules over what was read, and leaves out what comments and the baseline keep quiet."""
+    findings = examine(facts.schema, identities, facts.origins, config)
     ran = tuple(rule.id for rule in config.rules)
-    suppression = suppress(findings, replayed.origins.sources.values(), ran)
-    notices = [*(Notice(message) for message in migrations.notices), *suppression.notices]
+    suppression = suppress(findings, facts.origins.sources.values(), ran)
+    notices += suppression.notices
     left, baselined = suppression.findings, 0
     if config.baseline is not None:
         comparison = compare(left, read_baseline(config.baseline), ran)
         left, baselined = comparison.findings, comparison.baselined
-        notices.extend(comparison.notices)
+        notices += comparison.notices
     return Diagnosis(
-        replayed.schema,
-        reading.identities,
-        replayed.origins,
+        facts.schema,
+        identities,
+        facts.origins,
         left,
-        (*migrations.skipped, *replayed.gaps),
-        Subject(
-            migrations.kind,
-            migrations.name,
-            reading.platform.name,
-            len(migrations.files),
-            replayed.statements,
-            len(replayed.schema.own_tables),
-            ran,
-        ),
+        facts.gaps,
+        replace(subject, rules=ran),
         suppression.suppressed,
         baselined,
-        tuple(notices),
+        notices,
     )
 
 
-def _identity_options(config: Config, host: Platform) -> IdentityOptions:
+def identity_options(config: Config, host: Platform) -> IdentityOptions:
+    """What the configuration says about identities."""
     return IdentityOptions(host, config.sources, tuple(canonical.target for canonical in config.canonical))
