@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from referee.postgres.scripts import Outcome, Script, Statement, run_scripts
-from referee.postgres.server import Server
+from referee.postgres.scripts import HostServer, Outcome, Script, Statement, run_scripts
 from referee.sql.split import split
 
 
@@ -21,7 +20,7 @@ def script(text: str, path: str = "1_test.sql", version: str | None = None) -> S
     return Script(path, statements, version)
 
 
-def run(server: Server, database: str, *texts: str) -> Outcome:
+def run(server: HostServer, database: str, *texts: str) -> Outcome:
     """Runs texts in a database as files of their own, one after the other."""
     return run_scripts(server, database, [script(text, f"{number}_test.sql") for number, text in enumerate(texts, 1)])
 

@@ -1,4 +1,4 @@
-"""Writes users as the sign-up service does: the same role, search_path, statements and order (supabase/auth, August 2026)."""
+"""Writes users as the sign-up service does: role, search_path, statements and order (supabase/auth, August 2026)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def sign_up(session: Session, email: str | None = "ann@example.org", metadata: s
     session.run("begin")
     try:
         session.rows(
-            "insert into users (instance_id, id, aud, role, email, encrypted_password, confirmation_token, recovery_token,"
-            " email_change_token_new, email_change, raw_app_meta_data, raw_user_meta_data, created_at, updated_at,"
-            " phone, phone_change, phone_change_token, email_change_token_current, reauthentication_token)"
+            "insert into users (instance_id, id, aud, role, email, encrypted_password, confirmation_token,"
+            " recovery_token, email_change_token_new, email_change, raw_app_meta_data, raw_user_meta_data, created_at,"
+            " updated_at, phone, phone_change, phone_change_token, email_change_token_current, reauthentication_token)"
             " values (%s, %s, 'authenticated', '', %s, 'hash', '', '', '', '',"
             """ '{"provider": "email", "providers": ["email"]}', %s, now(), now(), null, '', '', '', '')""",
             [ZERO, user, email, metadata],
@@ -31,8 +31,8 @@ def sign_up(session: Session, email: str | None = "ann@example.org", metadata: s
             [user, user, user, email],
         )
         session.rows(
-            "update users set raw_user_meta_data = raw_user_meta_data || jsonb_build_object('sub', id), updated_at = now()"
-            " where id = %s",
+            "update users set raw_user_meta_data = raw_user_meta_data || jsonb_build_object('sub', id),"
+            " updated_at = now() where id = %s",
             [user],
         )
         session.rows("update users set raw_app_meta_data = raw_app_meta_data, updated_at = now() where id = %s", [user])

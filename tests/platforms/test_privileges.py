@@ -1,4 +1,4 @@
-"""What the migration role may do on the host's own tables: what plain Postgres refuses it and the host allows, and the rest."""
+"""What the migration role may do: what the host allows although plain Postgres would refuse it, and what it refuses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALLOWED = {
     "trigger dropped if it exists": 'drop trigger if exists "No Such" on "auth"."users";',
     "key to auth.users": "create table public.p (id uuid primary key references auth.users (id));",
     "policy on auth.users": "create policy p on auth.users using (true); drop policy p on auth.users;",
-    "policy on storage.objects": 'create policy "Org\'s; files" on storage.objects for select to authenticated using (true);'
+    "policy on storage.objects": 'create policy "Org\'s; files" on storage.objects for select to anon using (true);'
     'alter policy "Org\'s; files" on storage.objects using (false); drop policy "Org\'s; files" on storage.objects;',
     "policy in a block": "do $$ begin create policy p on storage.objects using (true); end $$;",
     "trigger dropped in a block": TRIGGER + "do $$ begin drop trigger t on auth.users; end $$;",
@@ -35,10 +35,11 @@ ALLOWED = {
     "extension that is there": 'create extension if not exists "uuid-ossp" with schema extensions;',
     "setting of another role": "alter role authenticator set pgrst.db_schemas = 'public, api';",
     "time-out of another role": "alter role authenticator set statement_timeout = '15s'; alter role anon reset all;",
-    "publication": "create table public.p (id int primary key); alter publication supabase_realtime add table public.p;",
+    "publication": "create table public.p (id int); alter publication supabase_realtime add table public.p;",
     "publication of everything": "create publication everything for all tables;",
     "truncation": "truncate auth.users cascade;",
-    "table in a schema of its own": "create schema private; create table private.t (id int); grant usage on schema private to anon;",
+    "table in a schema of its own": "create schema private; create table private.t (id int);"
+    "grant usage on schema private to anon;",
     "role of its own": "create role editor nologin; grant editor to authenticator;",
 }
 

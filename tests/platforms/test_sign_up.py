@@ -1,4 +1,4 @@
-"""What a sign-up and a deletion meet in production, case by case: they run as supabase_auth_admin with search_path=auth."""
+"""What a sign-up and a deletion meet in production, case by case: as supabase_auth_admin, with search_path=auth."""
 
 from __future__ import annotations
 
@@ -126,8 +126,8 @@ def test_s9_who_runs_the_triggers_of_a_cascade(server: Server, database: str) ->
         editor.rows("insert into public.profiles (id) values (%s)", [user])
         delete_user(auth, user)
         seen = {what: (who, path) for what, who, path in editor.rows("select * from public.witness")}
-    # The cascade itself runs as the owner of the referencing table. Since PostgreSQL 18 an AFTER trigger runs as the role
-    # that was active when it was queued (release notes of 18, E.1.2), before that as whoever deletes the user.
+    # The cascade itself runs as the owner of the referencing table. Since PostgreSQL 18 an AFTER trigger runs as the
+    # role that was active when it was queued (its release notes, migration to version 18), before that as the deleter.
     after = "postgres" if server.major >= 18 else "supabase_auth_admin"
     assert seen == {"BEFORE": ("postgres", "auth"), "AFTER": (after, "auth")}
 

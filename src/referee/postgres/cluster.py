@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from referee.errors import ServerError
@@ -23,7 +25,7 @@ from referee.postgres.scratch import Scratch
 
 # Goes up when this module makes folders differently.
 _FORMAT = 2
-_UNUSED_AFTER = 30 * 24 * 3600
+_UNUSED_AFTER = 14 * 24 * 3600
 
 #: Where, in a data folder, stand-ins lie as installable extensions.
 STAND_INS = "referee"
@@ -105,6 +107,42 @@ def prepare(scratch: Scratch, programs: Programs, host: Host, account: Account, 
     return data
 
 
+def within_reach(programs: Programs, account: Account, scratch: Scratch) -> Programs:
+    """The same programs where the server's account can get at them: root's own folders are closed to it.
+
+    A copy is made in the cache, or where there is none in ``scratch``.
+    """
+    if account.reaches(programs.folder / "postgres"):
+        return programs
+    prefix = programs.folder.parent
+    if not (prefix / "share").is_dir() or not (prefix / "lib").is_dir():
+        raise ServerError(
+            f"The account that runs Postgres (root may not) cannot enter {programs.folder}. Choose programs in a "
+            "folder that every user may pass through, or leave out --postgres-bin."
+        )
+    name = f"programs-{programs.version}-{hashlib.sha256(programs.stamp.encode()).hexdigest()[:16]}"
+    copy = (_cache(account) or scratch.path) / name
+    if not copy.is_dir():
+        _copy_programs(prefix, copy)
+    return replace(programs, folder=copy / prefix.parent.name / prefix.name / programs.folder.name)
+
+
+def _copy_programs(prefix: Path, copy: Path) -> None:
+    """Copies an installation, and the libraries that a wheel keeps beside its package and finds by a relative path."""
+    new = Path(tempfile.mkdtemp(prefix="new-", dir=copy.parent))
+    package = prefix.parent
+    shutil.copytree(prefix, new / package.name / prefix.name, ignore=shutil.ignore_patterns("include", "doc", "*.a"))
+    libraries = package.with_name(package.name + ".libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, new / libraries.name)
+    for path in (new, *new.rglob("*")):
+        path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o444))
+    try:
+        new.rename(copy)
+    except OSError:  # another process was faster
+        shutil.rmtree(new)
+
+
 def _key(programs: Programs, host: Host, account: Account) -> str:
     parts = f"{_FORMAT}\0{programs.stamp}\0{fingerprint(host)}\0{account.uid}\0{_SETTINGS}"
     return f"{host.name}-{programs.version}-{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
@@ -174,15 +212,17 @@ def _copy(source: Path, target: Path, account: Account) -> None:
     if done.returncode != 0:
         shutil.rmtree(target, ignore_errors=True)
         raise ServerError(
-            f"The server's folder could not be copied to {target.parent}: {_last_line(done.stderr)}. Free some space "
+            f"The server's folder could not be copied to {target.parent}: {_reason(done.stderr)}. Free some space "
             "there (a server needs about 300 MB), or point REFEREE_TEMP_DIR to another folder."
         )
     target.chmod(0o700)
 
 
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1].rstrip(".") if lines else "no reason was given"
+def _reason(text: str) -> str:
+    """The line in which a program says what went wrong, which is not always its last."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(r"error:|FATAL:|could not|No space|cannot", line)]
+    return next(iter(telling or lines[-1:]), "no reason was given").rstrip(".")
 
 
 def _keep(data: Path, kept: Path, account: Account) -> None:
@@ -200,11 +240,15 @@ def _keep(data: Path, kept: Path, account: Account) -> None:
 
 
 def _prune(cache: Path, keep: Path) -> None:
-    """Removes what nobody used for a month, and what an interrupted run left."""
+    """Removes what nobody used for long, and what an interrupted run left."""
     oldest = time.time() - _UNUSED_AFTER
     for entry in cache.iterdir():
-        if entry.is_dir() and entry != keep and entry.stat().st_mtime < oldest:
+        if entry == keep or entry.stat().st_mtime >= oldest:
+            continue
+        if entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 def _build(scratch: Scratch, data: Path, programs: Programs, host: Host, account: Account) -> None:
@@ -248,7 +292,7 @@ def _initialise(data: Path, programs: Programs, host: Host, account: Account) ->
     if done.returncode != 0:
         raise ServerError(
             f"initdb of PostgreSQL {programs.version} could not make a server in {data.parent}: "
-            f"{_last_line(done.stderr or done.stdout)}. If there is no space left, point REFEREE_TEMP_DIR to another "
+            f"{_reason(done.stderr or done.stdout)}. If there is no space left, point REFEREE_TEMP_DIR to another "
             "folder."
         )
     with (data / "postgresql.conf").open("a") as settings:

@@ -23,6 +23,9 @@ _CONTROL = re.compile(
     r"(?:begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|prepare\s+transaction)\b", re.IGNORECASE
 )
 
+# Ends the rows in a file; it is psql's affair and not the server's.
+_END_OF_ROWS = re.compile(r"^\\\.\s*\Z", re.MULTILINE)
+
 _OWNERS = """
     select distinct pg_get_userbyid(c.relowner)
     from pg_catalog.pg_class c
@@ -33,7 +36,10 @@ _OWNERS = """
 
 
 class Statement(NamedTuple):
-    """One statement: its half-open range in the file's characters, its text, and the rows of a COPY ... FROM stdin."""
+    """One statement: its half-open range in the file's characters, its text, and the rows of a COPY ... FROM stdin.
+
+    The rows may end with the line that ends them in the file.
+    """
 
     start: int
     end: int
@@ -208,7 +214,7 @@ class _ScriptRun:
         try:
             for text in self.router.route(statement.text):
                 if statement.data is not None and text == statement.text:
-                    self.session.copy_in(text, statement.data)
+                    self.session.copy_in(text, _END_OF_ROWS.sub("", statement.data))
                 else:
                     self.session.run(text)
         except FailedStatementError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from referee.errors import ServerError, UsageError
 from referee.model.names import quote
-from referee.postgres.cluster import RESTORE_SETTINGS, STAND_INS, prepare, stand_ins_of, template_name
+from referee.postgres.cluster import RESTORE_SETTINGS, STAND_INS, prepare, stand_ins_of, template_name, within_reach
 from referee.postgres.extensions import available
 from referee.postgres.host import Host
 from referee.postgres.process import Process
@@ -177,6 +177,7 @@ def _start(
     runner = account()
     scratch = make_scratch(runner, folder)
     stack.callback(scratch.remove)
+    programs = within_reach(programs, runner, scratch)
     data = prepare(scratch, programs, host, runner, use_cache)
     given = dict(settings)
     if programs.major >= 18 and host.stand_ins:

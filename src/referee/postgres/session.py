@@ -255,10 +255,11 @@ def connect(url: str, *, read_only: bool = True, limits: Limits | None = None, *
     }
     place = describe(url)
     session = Session(_connect_guarded(parameters, _guards(read_only, limits), place), place)
-    if session.major < OLDEST:
+    major = session.major
+    if major < OLDEST:
         session.close()
         raise ServerError(
-            f"{place} runs PostgreSQL {session.major}, and referee needs {OLDEST} or newer. "
+            f"{place} runs PostgreSQL {major}, and referee needs {OLDEST} or newer. "
             "Upgrade the server, or restore its dump into a newer one and point referee there."
         )
     return session

@@ -1,0 +1,155 @@
+"""Sessions: what they guard, and what they never print."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from referee.errors import ServerError, UsageError
+from referee.postgres.server import Server
+from referee.postgres.session import FailedStatementError, Limits, connect, describe, literal, parse, without_password
+
+SECRET = "s3cr#t@/p"
+URL = "postgresql://me:s3cr%23t%40%2Fp@example.org:6000/app?sslmode=require"
+
+
+def test_describe_names_the_place_and_no_password() -> None:
+    assert describe(URL) == "me@example.org:6000/app"
+    assert describe("host=/var/run user=me password=hush dbname=app") == "me@/var/run/app"
+    assert describe("service=production") == "service production"
+    assert describe("postgresql+psycopg://me:hush@h/app") == "me@h:5432/app"
+    assert describe("postgresql://me:hu@sh@h/x?nonsense=1") == "the database"
+
+
+def test_a_connection_string_that_makes_no_sense() -> None:
+    for url in ("me hush", "postgresql://me:hush@h/x?nonsense=1", "postgresql://me:hush@h:port/x"):
+        with pytest.raises(UsageError) as failed:
+            parse(url)
+        assert "hush" not in str(failed.value)
+
+
+@given(st.text(min_size=1).filter(lambda text: "\0" not in text and text.isprintable()))
+def test_no_password_survives(password: str) -> None:
+    from_text = without_password(f"could not log in with {password} as me", {"password": password})
+    assert f" {password} " not in from_text
+
+
+def test_the_message_of_a_failed_connection_has_no_password() -> None:
+    with pytest.raises(ServerError) as failed:
+        connect(URL.replace("example.org", "127.0.0.1").replace("require", "disable"))
+    assert "me@127.0.0.1:6000/app" in str(failed.value)
+    assert SECRET not in str(failed.value)
+    assert "s3cr" not in str(failed.value)
+
+
+@given(st.text().filter(lambda text: "\0" not in text))
+def test_literals_hold_what_they_were_given(text: str) -> None:
+    quoted = literal(text)
+    inside = quoted.removeprefix(" E")[1:-1].replace("''", "'")
+    assert (inside.replace("\\\\", "\\") if quoted.startswith(" E") else inside) == text
+
+
+def test_nothing_can_be_written_unless_asked(server: Server, database: str) -> None:
+    with connect(server.url(database)) as session, pytest.raises(FailedStatementError) as failed:
+        session.run("create table t (id int)")
+    assert failed.value.sqlstate == "25006"
+    with connect(server.url(database), read_only=False) as session:
+        session.run("create table t (id int)")
+
+
+def test_a_read_only_transaction_ends_with_its_settings(server: Server, database: str) -> None:
+    with connect(server.url(database), read_only=False) as session:
+        before = session.value("show search_path")
+        with session.read_only(Limits(statement=7, lock=3)):
+            assert session.rows_of_each(["show search_path", "show statement_timeout", "show lock_timeout"]) == [
+                [('""',)],
+                [("7s",)],
+                [("3s",)],
+            ]
+            with pytest.raises(FailedStatementError):
+                session.run("create table t (id int)")
+            assert session.transaction_failed
+        assert not session.in_transaction
+        assert session.value("show search_path") == before
+
+
+def test_a_statement_that_takes_too_long_is_ended(server: Server, database: str) -> None:
+    started = time.monotonic()
+    with connect(server.url(database), limits=Limits(statement=0.1)) as session:
+        with pytest.raises(FailedStatementError) as failed:
+            session.run("select pg_sleep(10)")
+        assert session.value("select 1") == 1
+    assert failed.value.sqlstate == "57014"
+    assert time.monotonic() - started < 5
+
+
+def test_a_lock_that_is_not_given_is_not_waited_for(server: Server, database: str) -> None:
+    with server.connect(database) as holder:
+        holder.run("create table t (id int)")
+        holder.run("begin; lock table t")
+        with (
+            connect(server.url(database), limits=Limits(lock=0.1)) as session,
+            pytest.raises(FailedStatementError) as failed,
+        ):
+            session.rows("select * from t")
+    assert failed.value.sqlstate == "55P03"
+
+
+def test_settings_given_by_the_user_stay_beside_the_guards(server: Server, database: str) -> None:
+    with connect(server.url(database) + " options='-c work_mem=5MB'") as session:
+        assert session.value("show work_mem") == "5MB"
+        assert session.value("show default_transaction_read_only") == "on"
+
+
+def test_what_the_server_says_of_a_failure(server: Server, database: str) -> None:
+    with server.connect(database) as session:
+        session.run("create table t (id int primary key)")
+        with pytest.raises(FailedStatementError) as failed:
+            session.run("insert into t values (1), (1)")
+        report = failed.value.report
+        assert (report.sqlstate, report.schema, report.table, report.constraint) == ("23505", "public", "t", "t_pkey")
+        assert str(failed.value).endswith("Key (id)=(1) already exists.")
+        with pytest.raises(FailedStatementError) as failed:
+            session.run("select 'é', oops")
+        assert failed.value.report.position == len("select 'é', ")
+
+
+def test_notices_are_kept(server: Server, database: str) -> None:
+    with server.connect(database) as session:
+        session.run("drop table if exists nowhere")
+        (notice,) = session.notices
+    assert (notice.severity, notice.message) == ("NOTICE", 'table "nowhere" does not exist, skipping')
+
+
+def test_the_first_of_many_that_fails_is_the_one_reported(server: Server, database: str) -> None:
+    with server.connect(database) as session:
+        with pytest.raises(FailedStatementError) as failed:
+            session.run_each(["begin", "select 1", "select oops", *["select 2"] * 3000])
+        assert failed.value.sqlstate == "42703"
+        session.run("rollback")
+        assert session.rows_of_each(["select 1", "select '%'", "set role anon"]) == [[(1,)], [("%",)], []]
+
+
+def test_rows_are_copied_in(server: Server, database: str) -> None:
+    with server.connect(database) as session:
+        session.run("create table t (id int, name text)")
+        session.copy_in("copy t from stdin", "1\tone\n2\t\\N\n")
+        assert session.rows("select * from t order by id") == [(1, "one"), (2, None)]
+
+
+def test_a_connection_that_is_cut(server: Server, database: str) -> None:
+    with server.connect(database) as session:
+        with pytest.raises(ServerError, match=r"was lost") as failed:
+            session.run("select pg_terminate_backend(pg_backend_pid())")
+        assert not isinstance(failed.value, FailedStatementError)
+        with pytest.raises(ServerError, match="was lost"):
+            session.rows("select 1")
+
+
+def test_a_server_that_is_too_old(server: Server, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("referee.postgres.session.OLDEST", 99)
+    with pytest.raises(ServerError, match=rf"runs PostgreSQL {server.major}, and referee needs 99 or newer"):
+        connect(server.url(database))
