@@ -14,6 +14,7 @@ from typing import NamedTuple
 from referee.model.identity import Identities, Identity
 from referee.model.names import QName, Ref
 from referee.model.schema import Function, Schema, Table, Trigger
+from referee.rules import _privileges
 from referee.rules._inserts import (
     Cell,
     Trouble,
@@ -75,6 +76,7 @@ class Fault(NamedTuple):
     reach: Reach
     caught: bool
     fills: bool
+    behind: bool
 
 
 class Fill(NamedTuple):
@@ -141,12 +143,17 @@ class _Caller:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """A function while it runs; ``table`` is the one whose trigger called it, None for a function called by name."""
+    """A function while it runs.
+
+    ``path`` is where its names are looked up: the schemas of the search_path that its role may look into. ``table`` is
+    the one whose trigger called it, None for a function called by name.
+    """
 
     trigger: Trigger
     function: Function
     body: Body
     caller: _Caller
+    path: tuple[str, ...]
     table: Table | None = None
 
 
@@ -220,6 +227,10 @@ class _Follower:
         self.way = way
         self.faults: dict[Fault, None] = {}
         self.fills: dict[Fill, None] = {}
+        self._is_over = False
+        self._step_fails = False
+        self._left: set[Handler] = set()
+        self._pending: list[tuple[Fault, Handler | None]] = []
 
     def sign_up(self, triggers: list[Trigger]) -> None:
         """The INSERT, then an UPDATE as every sign-up has it."""
@@ -246,39 +257,47 @@ class _Follower:
         if held in (Truth.FALSE, Truth.NULL):
             return facts
         body = read_body(function.language, function.body)
-        frame = _Frame(trigger, function, body, caller.inside(trigger.ref, function), table)
-        if trigger.level == "statement":
-            self._run_for_statement(frame, reach)
+        entered = caller.inside(trigger.ref, function)
+        path = _privileges.reachable(self.schema, entered.role, entered.path)
+        frame = _Frame(trigger, function, body, entered, path, table)
+        if trigger.level == "statement" and self._note_use_of_row(frame, reach):
             return facts
         if not frame.caller.depth:
             self._note_early_reads(frame)
         guard = trigger.when or "" if condition is not None and is_plain(condition) else ""
         return self._run(frame, _with_trigger_words(trigger, facts), min(reach, _REACHES[held]), guard)
 
-    def _run_for_statement(self, frame: _Frame, reach: Reach) -> None:
+    def _note_use_of_row(self, frame: _Frame, reach: Reach) -> bool:
+        """In a statement-level trigger NEW is NULL, so whatever is done with it is void."""
         for step in frame.body.steps:
             for node in nodes_of(step):
                 if isinstance(node, Column) and node.parts[0] == "new" and len(node.parts) == 2:
                     self._add(frame, step, for_statement(frame.trigger, step, node), reach)
-                    return
+                    return True
+        return False
 
     def _run(self, frame: _Frame, facts: Facts, reach: Reach, guard: str = "") -> Facts:
         """Follows the steps of a function. ``guard`` is a condition that it runs under, "" for none worth telling."""
-        walk = Walk(facts)
-        names = Names(self.schema, frame.function, frame.body, frame.caller.path, frame.table)
+        walk = Walk(facts, frame.body.variables)
+        names = Names(self.schema, frame.function, frame.body, frame.path, frame.table)
         for fault in names.of_variables():
-            self._add(frame, None, name_trouble(self.identity, frame.function, frame.caller.path, fault), reach)
+            self._add(frame, None, name_trouble(self.identity, frame.function, frame.path, fault), reach)
+            self._end_phase()
         for step in frame.body.steps:
             inner = min(reach, walk.reach(step))
             if inner is Reach.NOT:
                 continue
+            outer_step_fails = self._step_fails
             for fault in names.of_step(step):
-                self._add(frame, step, name_trouble(self.identity, frame.function, frame.caller.path, fault), inner)
+                self._add(frame, step, name_trouble(self.identity, frame.function, frame.path, fault), inner)
+                self._end_phase()
             self._follow_queries(frame, step, walk, inner, guard)
             self._follow_calls(frame, step, walk.given, inner)
             if frame.caller.event == "update" and not frame.caller.depth:
                 for trouble in raises_without_row(frame.trigger, step):
                     self._add(frame, step, trouble, inner)
+            self._end_phase()
+            self._step_fails = outer_step_fails
             if walk.finish(step):
                 break
         return walk.facts
@@ -288,12 +307,13 @@ class _Follower:
             function = self._called(frame, node) if isinstance(node, Call) else None
             if function is not None and isinstance(node, Call):
                 caller = frame.caller.calling(function, _handlers(frame, step))
-                inner = _Frame(frame.trigger, function, read_body(function.language, function.body), caller)
+                path = _privileges.reachable(self.schema, caller.role, caller.path)
+                inner = _Frame(frame.trigger, function, read_body(function.language, function.body), caller, path)
                 self._run(inner, _arguments(function, node, facts), reach)
 
     def _called(self, frame: _Frame, call: Call) -> Function | None:
         """The project's function that a call means, where there is no doubt and no loop."""
-        functions = resolve_function(self.schema, frame.caller.path, call).functions
+        functions = resolve_function(self.schema, frame.path, call).functions
         if len(functions) != 1 or self.schema.is_managed(functions[0].name.schema):
             return None
         [function] = functions
@@ -307,14 +327,15 @@ class _Follower:
         for query in queries_of(step):
             if query.action in ("ddl", "other"):
                 continue
-            for trouble in rights_troubles(self.schema, frame.function, caller.role, caller.path, query):
+            for trouble in rights_troubles(self.schema, frame.function, caller.role, frame.path, query):
                 self._add(frame, step, trouble, reach)
+            self._end_phase()
             if query.action == "insert":
                 self._follow_insert(frame, step, query, walk, reach, guard)
 
     def _follow_insert(self, frame: _Frame, step: Step, query: Query, walk: Walk, reach: Reach, guard: str) -> None:
         target = query.target
-        table = meant_table(self.schema, frame.caller.path, target) if target is not None else None
+        table = meant_table(self.schema, frame.path, target) if target is not None else None
         if table is None or table.name == self.identity.source.table:
             return
         query = with_columns(query, [column.name for column in table.columns])
@@ -322,8 +343,10 @@ class _Follower:
         caller = frame.caller.further(_handlers(frame, step))
         triggers = [trigger for trigger in table.triggers if "insert" in trigger.events and trigger.enabled in _FIRING]
         row = self._before(table, triggers, new_row(self.schema, table, query, walk.given), walk.given, caller, reach)
-        for trouble in self._insert_troubles(frame, table, query, row, walk.given):
-            self._add(frame, step, trouble, reach)
+        for troubles in self._insert_troubles(frame, table, query, row, walk.given):
+            for trouble in troubles:
+                self._add(frame, step, trouble, reach)
+            self._end_phase()
         mirror = self.identity.mirror_by_table.get(table.name)
         if mirror is not None:
             for trouble in swallowed(mirror, caller.catchers[::-1]):
@@ -357,38 +380,63 @@ class _Follower:
 
     def _insert_troubles(
         self, frame: _Frame, table: Table, query: Query, row: dict[str, Cell], facts: Facts
-    ) -> Iterator[Trouble]:
+    ) -> Iterator[Iterator[Trouble]]:
+        """What goes wrong with the row itself, in the order in which Postgres looks."""
         mirror = self.identity.mirror_by_table.get(table.name)
-        yield from null_troubles(self.schema, table, query, row, facts)
-        yield from check_troubles(self.schema, table, query, row, facts)
+        yield null_troubles(self.schema, table, query, row, facts)
+        yield check_troubles(self.schema, table, query, row, facts)
         origins = with_origins(row, variable_values(frame.body))
-        yield from collision_troubles(table, query, origins, facts, mirror)
+        if frame.caller.event == "insert":
+            yield collision_troubles(table, query, origins, facts, mirror)
         if mirror is not None:
-            yield from skipping_conflict(table, query, origins, facts, mirror)
+            yield skipping_conflict(table, query, origins, facts, mirror)
         if frame.caller.depth:
             return
-        if frame.trigger.timing == "BEFORE" and frame.caller.event == "insert":
-            yield from key_before_row(self.identity, frame.trigger, table, query, row)
         if mirror is not None and frame.caller.event == "update":
-            yield from fires_again(self.identity, frame.trigger, mirror, table, query, row)
+            yield fires_again(self.identity, frame.trigger, mirror, table, query, row)
+        if frame.trigger.timing == "BEFORE" and frame.caller.event == "insert":
+            yield key_before_row(self.identity, frame.trigger, table, query, row)
 
     # What goes wrong
 
     def _add(self, frame: _Frame, step: Step | None, trouble: Trouble, reach: Reach) -> None:
         handlers = (*frame.caller.catchers, *(_handlers(frame, step) if step is not None else ()))
-        caught = any(catches(handler, trouble.sqlstate) for handler in handlers)
-        lost = caught and self._fills_a_mirror(frame)
+        catcher = next((handler for handler in reversed(handlers) if catches(handler, trouble.sqlstate)), None)
+        if catcher is not None and trouble.name == "fires-again":
+            return  # the row is there already
         caller = frame.caller
-        self.faults.setdefault(
-            Fault(trouble, frame.trigger.ref, frame.function.ref, caller.depth, caller.event, reach, caught, lost)
+        fault = Fault(
+            trouble,
+            frame.trigger.ref,
+            frame.function.ref,
+            caller.depth,
+            caller.event,
+            reach,
+            catcher is not None,
+            catcher is not None and self._fills_a_mirror(frame),
+            self._is_over or self._step_fails or not self._left.isdisjoint(handlers),
         )
+        self.faults.setdefault(fault)
+        self._pending.append((fault, catcher))
+
+    def _end_phase(self) -> None:
+        """Notes what keeps the rest from running: of its statement where it fails each time, of all up to the EXCEPTION
+        section that catches it where it is run for certain too."""
+        for fault, catcher in self._pending:
+            trouble = fault.trouble
+            if trouble.effect == "fails" and trouble.always and not trouble.who:
+                self._step_fails = True
+                if fault.reach is Reach.SURE:
+                    self._is_over = self._is_over or catcher is None
+                    self._left |= {catcher} if catcher is not None else set()
+        self._pending.clear()
 
     def _fills_a_mirror(self, frame: _Frame) -> bool:
         """Whether a function inserts into a mirror, or means to."""
         for step in frame.body.steps:
             for query in queries_of(step):
                 if query.action == "insert" and query.target is not None:
-                    table = meant_table(self.schema, frame.caller.path, query.target)
+                    table = meant_table(self.schema, frame.path, query.target)
                     if table is not None and table.name in self.identity.mirror_by_table:
                         return True
         return False

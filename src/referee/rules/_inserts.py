@@ -304,12 +304,12 @@ def _variety_of(expr: Expr, facts: Facts) -> Variety:
     names = {node.parts for node in inner if isinstance(node, Column)}
     if not names or ("new", "id") in names:
         return Variety.OWN
-    known = _ADDRESSES | facts.documents
-    if not names <= known:
+    varying = names - facts.words.keys()
+    if not varying or not varying <= _ADDRESSES | facts.documents:
         return Variety.OWN
     if isinstance(expr, Call) and expr.name == "coalesce" and _falls_back(expr, facts):
         return Variety.FALLBACK
-    if isinstance(_bare(expr), Column) and names <= _ADDRESSES:
+    if isinstance(_bare(expr), Column) and varying <= _ADDRESSES:
         return Variety.ADDRESS
     return Variety.CHOSEN
 

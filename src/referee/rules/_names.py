@@ -325,8 +325,8 @@ def _missing_field(table: Table, parts: tuple[str, ...], start: int) -> NameFaul
 
 
 def without_repetition(faults: Iterable[NameFault]) -> list[NameFault]:
-    """The faults in the order of the text, each name once."""
+    """The faults in the order in which Postgres meets them, tables first, each name once."""
     found: dict[tuple[str, str], NameFault] = {}
-    for fault in sorted(faults, key=lambda fault: fault.within):
+    for fault in sorted(faults, key=lambda fault: (fault.kind != "table", fault.within)):
         found.setdefault((fault.kind, fault.text), fault)
     return list(found.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
-from referee.model.schema import Grant, Policy, Role, Schema, Table
+from referee.model.schema import Grant, Policy, Schema, Table
 
 _PUBLIC = "public"
 Command = Literal["select", "insert", "update", "delete"]
@@ -33,14 +33,27 @@ def lacks(schema: Schema, role: str, table: Table, command: Command, columns: It
     if known is None or known.superuser:
         return None
     roles = stands_for(schema, role)
-    namespace = schema.namespaces.get(table.name.schema)
-    if namespace is not None and namespace.owner not in roles and not _holds(namespace.grants, roles, "USAGE", ()):
-        return f"has no USAGE on schema {namespace.name}"
+    if not _may_use(schema, roles, table.name.schema):
+        return f"has no USAGE on schema {table.name.schema}"
     if not table.owner or table.owner in roles:
         return None
     if not _holds(table.grants, roles, command.upper(), tuple(columns)):
         return f"has no {command.upper()} privilege on {table.name}"
     return None
+
+
+def reachable(schema: Schema, role: str, path: tuple[str, ...]) -> tuple[str, ...]:
+    """The schemas of a search_path that count for a role: those that it may not look into are passed over."""
+    known = schema.roles.get(role)
+    if known is None or known.superuser:
+        return path
+    roles = stands_for(schema, role)
+    return tuple(name for name in path if _may_use(schema, roles, name))
+
+
+def _may_use(schema: Schema, roles: frozenset[str], name: str) -> bool:
+    namespace = schema.namespaces.get(name)
+    return namespace is None or namespace.owner in roles or _holds(namespace.grants, roles, "USAGE", ())
 
 
 def _holds(grants: Iterable[Grant], roles: frozenset[str], privilege: str, columns: tuple[str, ...]) -> bool:
@@ -67,27 +80,26 @@ def policies_for(schema: Schema, role: str, table: Table, command: Command) -> I
             yield policy
 
 
-def refuses_insert(schema: Schema, role: str, table: Table, can_hold: Callable[[str], bool]) -> str | None:
+def refuses_insert(
+    schema: Schema, role: str, table: Table, commands: tuple[Command, ...], can_hold: Callable[[str], bool]
+) -> str | None:
     """What in row security keeps a role from inserting, for the end of a sentence; None where it may.
 
-    ``can_hold`` tells whether a policy's expression may come to true.
+    ``commands`` are those whose policies the new row must meet: "insert", and "select" where the statement reads it too
+    (ON CONFLICT with columns, RETURNING). ``can_hold`` tells whether a policy's expression may come to true.
     """
     if not is_subject_to_row_security(schema, role, table):
         return None
-    permitting = [policy for policy in policies_for(schema, role, table, "insert") if policy.permissive]
-    if not permitting:
-        return f"is under row security on {table.name}, where no policy lets it insert"
-    if not any(can_hold(_check_of(policy)) for policy in permitting):
-        names = " and ".join(f'"{policy.name}"' for policy in permitting)
-        return f"is under row security on {table.name}, where {names} wants a signed-in user, and at sign-up nobody is"
+    for command in commands:
+        permitting = [policy for policy in policies_for(schema, role, table, command) if policy.permissive]
+        if not permitting:
+            return f"is under row security on {table.name}, where no policy lets it {command}"
+        if not any(can_hold(_condition(policy, command)) for policy in permitting):
+            names = " and ".join(f'"{policy.name}"' for policy in permitting)
+            return f"is under row security on {table.name}, where {names} asks for a signed-in user, and nobody is yet"
     return None
 
 
-def _check_of(policy: Policy) -> str:
+def _condition(policy: Policy, command: Command) -> str:
     """The expression that a new row must meet."""
-    return policy.check or policy.using or "true"
-
-
-def bypasses(role: Role | None) -> bool:
-    """Whether row security never holds a role back."""
-    return role is not None and (role.superuser or role.bypass_row_security)
+    return (policy.check if command == "insert" else None) or policy.using or "true"

@@ -33,9 +33,9 @@ def problems(identity: Identity, pursuit: Pursuit, indirect: bool) -> Iterator[P
         yield _problem(identity, sorted(group, key=_gravest_first), remedy)
 
 
-def _gravest_first(met: _Met) -> tuple[int, int, tuple[int, int]]:
+def _gravest_first(met: _Met) -> tuple[int, bool, int, tuple[int, int]]:
     fault, ways = met
-    return -severity_of(fault), -len(ways), fault.trouble.within
+    return -severity_of(fault), fault.behind, -len(ways), fault.trouble.within
 
 
 def severity_of(fault: Fault) -> Severity:
@@ -43,6 +43,8 @@ def severity_of(fault: Fault) -> Severity:
     effect = fault.trouble.effect
     if effect == "note":
         return Severity.INFO
+    if effect == "loses":
+        return Severity.ERROR
     if effect == "fails" and fault.reach >= Reach.SOMETIMES:
         lost = fault.fills and fault.trouble.always and fault.reach is Reach.SURE
         return Severity.ERROR if lost or not fault.caught else Severity.WARNING
@@ -59,7 +61,9 @@ def _remedy(function: Ref, faults: Iterable[Fault]) -> Remedy:
 def _problem(identity: Identity, group: list[_Met], remedy: Remedy) -> Problem:
     fault, _ = group[0]
     trouble = fault.trouble
-    ways = frozenset[str]().union(*(found for other, found in group if other.trouble == trouble))
+    ways = frozenset[str]().union(
+        *(found for other, found in group if (other.trouble, other.behind) == (trouble, fault.behind))
+    )
     others = {other.trouble.within: other.trouble for other, _ in group if other.trouble.within != trouble.within}
     return Problem(
         object=fault.function,
@@ -94,6 +98,8 @@ def consequence(identity: Identity, fault: Fault, ways: frozenset[str]) -> str:
     singular = "s" if "every" in who else ""
     if fault.reach is not Reach.SURE:
         who = f"where its condition holds, {who}"
+    if fault.behind:
+        who = f"once what fails before it is mended, {who}"
     who = who[0].upper() + who[1:]
     if fault.caught:
         left = "without a row in the mirror" if fault.fills else "with that part left undone"
@@ -108,6 +114,8 @@ _WITHOUT_ERROR = {
     "skipped-on-conflict": "The sign-up succeeds without a row for the new id: somebody who deleted the account and "
     "comes back, for instance.",
     "reads-too-early": "The function always finds it empty, whatever was asked for.",
+    "statement-level": "No user gets a row from it: an INSERT of NEW.id fails with 23502, or is never run because a "
+    "condition asks for a field of NEW.",
     "wrong-table": "It reads or writes the platform's table instead of the project's.",
 }
 

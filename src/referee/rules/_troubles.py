@@ -163,13 +163,20 @@ def _refusal(schema: Schema, role: str, table: Table, query: Query, written: boo
         return (
             _privileges.lacks(schema, role, table, "insert", columns)
             or _refusal_on_conflict(schema, role, table, query)
-            or _privileges.refuses_insert(schema, role, table, _may_hold)
+            or _privileges.refuses_insert(schema, role, table, _commands(query), _may_hold)
         )
     if query.action == "update":
         return _privileges.lacks(schema, role, table, "update", columns)
     if query.action == "delete":
         return _privileges.lacks(schema, role, table, "delete")
     return None
+
+
+def _commands(query: Query) -> tuple[_privileges.Command, ...]:
+    """The commands whose policies a new row must meet."""
+    conflict = query.on_conflict
+    names_arbiter = conflict is not None and bool(conflict.columns or conflict.constraint)
+    return ("insert", "select") if names_arbiter or query.outputs else ("insert",)
 
 
 def _refusal_on_conflict(schema: Schema, role: str, table: Table, query: Query) -> str | None:
@@ -253,11 +260,10 @@ def for_statement(trigger: Trigger, step: Step, column: Column) -> Trouble:
     text = ".".join(column.parts)
     return Trouble(
         "statement-level",
-        "fails",
+        "loses",
         f"{trigger.name} fires FOR EACH STATEMENT, as a trigger does unless told otherwise, and there NEW is NULL.",
         "fire FOR EACH ROW",
         (column.start, column.start + len(text)) if column.start >= 0 else (step.start, step.end),
-        "23502",
     )
 
 

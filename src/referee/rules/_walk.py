@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import IntEnum
 
 from referee.rules._nulls import (
+    ALWAYS,
     MAYBE,
     UNKNOWN,
     Facts,
@@ -19,7 +21,7 @@ from referee.rules._nulls import (
     word,
 )
 from referee.sql.expressions import walk
-from referee.sql.tree import Column, Expr, Guard, Query, Step, Subquery
+from referee.sql.tree import Column, Expr, Guard, Query, Step, Subquery, Variable
 
 _STRICT = re.compile(r"\binto\s+strict\b", re.IGNORECASE)
 
@@ -36,10 +38,16 @@ class Reach(IntEnum):
 class Walk:
     """One pass through a function. For each step call ``reach``, then ``finish``.
 
-    ``facts`` hold behind the last step, ``given`` at the present one, with what its conditions have shown.
+    ``facts`` hold behind the last step, ``given`` at the present one, with what its conditions have shown. Nothing is
+    known at first of a variable without a default: what fills it may be hidden.
     """
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, variables: Iterable[Variable] = ()) -> None:
+        for variable in variables:
+            if variable.default is not None:
+                value = variable.default
+                document = document_of(value, facts)
+                facts = facts.assign((variable.name,), nullness(value, facts), word(value, facts), document)
         self.facts = facts
         self.given = facts
         self._reach = Reach.NOT
@@ -107,8 +115,14 @@ class Walk:
             return
         before = self._where_not_reached(step)
         former = nullness(Column(name), before)
-        joined = nulls if nulls is former else MAYBE if min(nulls, former) >= MAYBE else UNKNOWN
-        self._set(name, joined, known if known == word(Column(name), before) else None)
+        self._set(name, self._joined(nulls, former), known if known == word(Column(name), before) else None)
+
+    def _joined(self, assigned: Nullness, former: Nullness) -> Nullness:
+        """How often a value is NULL that was assigned where a condition held and stayed as it was elsewhere."""
+        if assigned is former:
+            return assigned
+        both_happen = self._reach is Reach.SOMETIMES and ALWAYS in (assigned, former)
+        return MAYBE if both_happen or min(assigned, former) >= MAYBE else UNKNOWN
 
     def _where_not_reached(self, step: Step) -> Facts:
         """What is known where a step's last condition turned out the other way, and so nothing was assigned."""
