@@ -42,7 +42,8 @@ SETTINGS = {
 USERS = """
 instance_id uuid; id uuid!; aud varchar(255); role varchar(255); email varchar(255); encrypted_password varchar(255);
 email_confirmed_at timestamptz; invited_at timestamptz; confirmation_token varchar(255);
-confirmation_sent_at timestamptz; recovery_token varchar(255); recovery_sent_at timestamptz; email_change_token_new varchar(255);
+confirmation_sent_at timestamptz; recovery_token varchar(255); recovery_sent_at timestamptz;
+email_change_token_new varchar(255);
 email_change varchar(255); email_change_sent_at timestamptz; last_sign_in_at timestamptz; raw_app_meta_data jsonb;
 raw_user_meta_data jsonb; is_super_admin boolean; created_at timestamptz; updated_at timestamptz; phone text;
 phone_confirmed_at timestamptz; phone_change text; phone_change_token varchar(255); phone_change_sent_at timestamptz;
