@@ -20,6 +20,7 @@ from referee.rules._inserts import (
     Trouble,
     check_troubles,
     collision_troubles,
+    label_troubles,
     new_row,
     null_troubles,
     row_facts,
@@ -27,7 +28,7 @@ from referee.rules._inserts import (
     target_place,
     with_origins,
 )
-from referee.rules._names import meant_table, nodes_of, queries_of
+from referee.rules._names import meant_table, mentions_of, nodes_of, queries_of
 from referee.rules._nulls import UNKNOWN, Facts, Name, Truth, nullness, truth, word
 from referee.rules._sign_up import Event, SignUp, sign_ups
 from referee.rules._troubles import (
@@ -288,7 +289,7 @@ class _Follower:
             if inner is Reach.NOT:
                 continue
             outer_step_fails = self._step_fails
-            for fault in names.of_step(step):
+            for fault in names.of_step(mentions_of(step)):
                 self._add(frame, step, name_trouble(self.identity, frame.function, frame.path, fault), inner)
                 self._end_phase()
             self._follow_queries(frame, step, walk, inner, guard)
@@ -342,7 +343,11 @@ class _Follower:
         reach = reach if _always_has_a_row(query) else min(reach, Reach.PERHAPS)
         caller = frame.caller.further(_handlers(frame, step))
         triggers = [trigger for trigger in table.triggers if "insert" in trigger.events and trigger.enabled in _FIRING]
-        row = self._before(table, triggers, new_row(self.schema, table, query, walk.given), walk.given, caller, reach)
+        written = new_row(self.schema, table, query, walk.given)
+        for trouble in label_troubles(self.schema, table, query, written):
+            self._add(frame, step, trouble, reach)
+        self._end_phase()
+        row = self._before(table, triggers, written, walk.given, caller, reach)
         for troubles in self._insert_troubles(frame, table, query, row, walk.given):
             for trouble in troubles:
                 self._add(frame, step, trouble, reach)
@@ -384,7 +389,7 @@ class _Follower:
         """What goes wrong with the row itself, in the order in which Postgres looks."""
         mirror = self.identity.mirror_by_table.get(table.name)
         yield null_troubles(self.schema, table, query, row, facts)
-        yield check_troubles(self.schema, table, query, row, facts)
+        yield check_troubles(table, query, row, facts)
         origins = with_origins(row, variable_values(frame.body))
         if frame.caller.event == "insert":
             yield collision_troubles(table, query, origins, facts, mirror)

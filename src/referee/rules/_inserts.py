@@ -170,8 +170,8 @@ def target_place(query: Query) -> tuple[int, int]:
 # CHECK constraints and enumerated types
 
 
-def check_troubles(schema: Schema, table: Table, query: Query, row: Row, facts: Facts) -> Iterator[Trouble]:
-    """The CHECK constraints that the row fails, and the labels that its types do not have."""
+def check_troubles(table: Table, query: Query, row: Row, facts: Facts) -> Iterator[Trouble]:
+    """The CHECK constraints that the row fails."""
     usual = row_facts(row, facts, ())
     worst = row_facts({name: _worst(cell) for name, cell in row.items()}, facts, ())
     for check in table.checks:
@@ -179,6 +179,10 @@ def check_troubles(schema: Schema, table: Table, query: Query, row: Row, facts: 
         held = truth(expr, usual)
         if held is Truth.FALSE or truth(expr, worst) is Truth.FALSE:
             yield _failing_check(table, check.name, check.expression, expr, query, row, held is Truth.FALSE, facts)
+
+
+def label_troubles(schema: Schema, table: Table, query: Query, row: Row) -> Iterator[Trouble]:
+    """The constants that are no label of their column's type; the row is that before any trigger."""
     for column in table.columns:
         trouble = _missing_label(schema, table, column, query, row[column.name])
         if trouble is not None:

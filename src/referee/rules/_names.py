@@ -5,16 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal as OneOf
 
 from referee.model.names import QName, quote
 from referee.model.schema import Schema, Table
 from referee.sql.expressions import children, expressions_of
 from referee.sql.queries import queries_in
 from referee.sql.resolve import Found, find_table, resolve_function, resolve_type
-from referee.sql.tree import Assignment, Body, Call, Cast, Column, Expr, Query, Step, Subquery, TableUse, Variable
+from referee.sql.tree import (
+    Assignment,
+    Body,
+    Call,
+    Cast,
+    Column,
+    Expr,
+    Literal,
+    Query,
+    Step,
+    Subquery,
+    TableUse,
+    Variable,
+)
 
-Kind = Literal["table", "function", "type", "column", "field", "arbiter", "astray"]
+Kind = OneOf["table", "function", "type", "column", "field", "arbiter", "astray"]
 
 _SQLSTATES = {
     "table": "42P01",
@@ -64,8 +77,8 @@ def names_are_settled(body: Body) -> bool:
 
 def made_in(body: Body) -> frozenset[str]:
     """The tables that a body creates, mostly temporary ones, by their bare names."""
-    queries = (query for step in body.steps for query in queries_of(step))
-    return frozenset(query.target.name for query in queries if query.action == "ddl" and query.target is not None)
+    made = (step.query for step in body.steps if step.query is not None and step.query.action == "ddl")
+    return frozenset(query.target.name for query in made if query.target is not None)
 
 
 def queries_of(step: Step) -> Iterator[Query]:
@@ -96,21 +109,53 @@ def nodes_of(step: Step) -> Iterator[Expr]:
             yield from nodes(expr)
 
 
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """Everything that one step names, sorted once: of a thousand functions most have nothing to report."""
+
+    step: Step
+    queries: tuple[Query, ...]
+    calls: tuple[Call, ...]
+    casts: tuple[Cast, ...]
+    columns: tuple[Column, ...]
+
+
+def mentions_of(step: Step) -> Mentions:
+    """What a step names, its queries and those inside its expressions included; each once, in no order."""
+    queries = tuple(queries_of(step))
+    stack: list[Expr] = [] if step.value is None else [step.value]
+    for query in queries:
+        stack.extend(expressions_of(query))
+    calls: list[Call] = []
+    casts: list[Cast] = []
+    columns: list[Column] = []
+    while stack:
+        found = stack.pop()
+        if isinstance(found, Column):
+            columns.append(found)
+        elif not isinstance(found, Literal):
+            if isinstance(found, Call):
+                calls.append(found)
+            elif isinstance(found, Cast):
+                casts.append(found)
+            stack.extend(children(found))
+    return Mentions(step, queries, tuple(calls), tuple(casts), tuple(columns))
+
+
 # Tables, functions and types
 
 
-def unresolved(schema: Schema, path: tuple[str, ...], step: Step, made: frozenset[str]) -> Iterator[NameFault]:
+def unresolved(schema: Schema, path: tuple[str, ...], said: Mentions, made: frozenset[str]) -> Iterator[NameFault]:
     """The tables, functions and types that a step names and that do not exist where they are looked for."""
-    for query in queries_of(step):
+    for query in said.queries:
         if query.action != "ddl":
             yield from _tables(schema, path, query, made)
-    for node in nodes_of(step):
-        if isinstance(node, Call):
-            fault = _function(schema, path, node)
-        elif isinstance(node, Cast):
-            fault = _type(schema, path, node, step)
-        else:
-            continue
+    for call in said.calls:
+        fault = _function(schema, path, call)
+        if fault is not None:
+            yield fault
+    for cast in said.casts:
+        fault = _type(schema, path, cast, said.step)
         if fault is not None:
             yield fault
 
@@ -212,9 +257,10 @@ def _place(use: TableUse) -> tuple[int, int]:
 # Columns
 
 
-def missing_columns(schema: Schema, path: tuple[str, ...], step: Step, made: frozenset[str]) -> Iterator[NameFault]:
+def missing_columns(schema: Schema, path: tuple[str, ...], said: Mentions, made: frozenset[str]) -> Iterator[NameFault]:
     """The columns that the queries of a step name and that their tables do not have."""
-    for query in queries_of(step):
+    qualified = any(len(column.parts) > 1 and column.parts[0] not in _ROW_FIELDS for column in said.columns)
+    for query in said.queries:
         if query.action == "ddl":
             continue
         tables = dict(_known_tables(schema, path, query, made))
@@ -222,8 +268,8 @@ def missing_columns(schema: Schema, path: tuple[str, ...], step: Step, made: fro
         if target is not None:
             yield from _assigned(target, query)
             yield from _missing_arbiter(target, query)
-        names = _names_of_tables(tables, query)
-        for expr in expressions_of(query):
+        names = _names_of_tables(tables, query) if qualified else {}
+        for expr in expressions_of(query) if names else ():
             for node in nodes(expr):
                 if isinstance(node, Column) and (table := names.get(node.parts[:-1])) and node.start >= 0:
                     yield from _qualified_column(table, node)
@@ -300,23 +346,24 @@ def _has_arbiter(table: Table, wanted: frozenset[str]) -> bool:
     )
 
 
-def uses_row(step: Step) -> bool:
+def uses_row(said: Mentions) -> bool:
     """Whether a step speaks of a field of NEW or OLD."""
-    if step.kind == "assign" and step.target.partition(".")[0] in _ROW_FIELDS:
+    if said.step.kind == "assign" and said.step.target.partition(".")[0] in _ROW_FIELDS:
         return True
-    return any(isinstance(node, Column) and node.parts[0] in _ROW_FIELDS for node in nodes_of(step))
+    return any(column.parts[0] in _ROW_FIELDS for column in said.columns)
 
 
-def missing_fields(table: Table, step: Step) -> Iterator[NameFault]:
+def missing_fields(table: Table, said: Mentions) -> Iterator[NameFault]:
     """The fields of NEW and OLD that a trigger's table does not have."""
+    step = said.step
     parts = tuple(step.target.split(".")) if step.kind == "assign" else ()
     if len(parts) == 2 and parts[0] in _ROW_FIELDS and table.column(parts[1]) is None:
         yield _missing_field(table, parts, step.start)
-    for node in nodes_of(step):
-        if isinstance(node, Column) and len(node.parts) == 2 and node.parts[0] in _ROW_FIELDS:
-            name = node.parts[1]
-            if name != "*" and name not in _SYSTEM_COLUMNS and table.column(name) is None:
-                yield _missing_field(table, node.parts, node.start if node.start >= 0 else step.start)
+    for column in said.columns:
+        if len(column.parts) == 2 and column.parts[0] in _ROW_FIELDS:
+            name = column.parts[1]
+            if table.column(name) is None and name != "*" and name not in _SYSTEM_COLUMNS:
+                yield _missing_field(table, column.parts, column.start if column.start >= 0 else step.start)
 
 
 def _missing_field(table: Table, parts: tuple[str, ...], start: int) -> NameFault:

@@ -10,13 +10,13 @@ from referee.model.schema import Function, Schema, Table, Trigger
 from referee.rules import _privileges
 from referee.rules._inserts import Row, Trouble, target_place
 from referee.rules._names import (
+    Mentions,
     NameFault,
     made_in,
     meant_table,
     missing_columns,
     missing_fields,
     names_are_settled,
-    queries_of,
     tables_of,
     unresolved,
     unresolved_variable,
@@ -52,22 +52,22 @@ class Names:
             if fault is not None:
                 yield fault
 
-    def of_step(self, step: Step) -> list[NameFault]:
-        """Everything that one step names."""
+    def of_step(self, said: Mentions) -> list[NameFault]:
+        """Those that one step names."""
         found: list[NameFault] = []
         if self._settled:
-            found += unresolved(self._schema, self._path, step, self._made)
-            found += missing_columns(self._schema, self._path, step, self._made)
-            found += self._astray(step)
+            found += unresolved(self._schema, self._path, said, self._made)
+            found += missing_columns(self._schema, self._path, said, self._made)
+            found += self._astray(said)
         if self._table is not None:
-            found += missing_fields(self._table, step)
+            found += missing_fields(self._table, said)
         return without_repetition(found) if found else found
 
-    def _astray(self, step: Step) -> Iterator[NameFault]:
+    def _astray(self, said: Mentions) -> Iterator[NameFault]:
         """Bare names that mean a table of the platform only because the caller's search_path is in force."""
         if self._function.search_path is not None:
             return
-        for query in queries_of(step):
+        for query in said.queries:
             for use in tables_of(query):
                 found = self._managed(use)
                 meant = tuple(self._own_tables(use.name)) if found is not None else ()

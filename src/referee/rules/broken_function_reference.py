@@ -10,14 +10,14 @@ from referee.model.names import FunctionName, QName, Ref
 from referee.model.origins import Place
 from referee.model.schema import Function, Schema, Trigger
 from referee.rules._firing import by_source, pursue
-from referee.rules._names import NameFault, missing_fields, nodes_of, uses_row
+from referee.rules._names import Mentions, NameFault, mentions_of, missing_fields, uses_row
 from referee.rules._nulls import NEVER, Facts, Name
 from referee.rules._troubles import Names, catches, describe_missing, describe_path
 from referee.rules._walk import Reach, Walk
 from referee.rules.base import Rule
 from referee.sql.bodies import read_body
 from referee.sql.resolve import effective_path, resolve_function
-from referee.sql.tree import Body, Call, Handler, Step
+from referee.sql.tree import Body, Handler, Step
 
 _FIRING = ("origin", "always")
 _EXAMPLES = 3
@@ -115,6 +115,7 @@ class _Search:
         self.told = told
         self.writer_paths = writer_paths
         self.api_path = api_path
+        self.own_names = frozenset(name.name for name in schema.functions if not schema.is_managed(name.schema))
         self.breaches: dict[tuple[FunctionName, str, str], _Breach] = {}
         self._visited: set[tuple[FunctionName, tuple[str, ...], bool, tuple[Handler, ...]]] = set()
 
@@ -125,8 +126,9 @@ class _Search:
             if function is not None and function.language == "plpgsql" and firing and not self._is_managed(function):
                 self._visited.clear()
                 path = effective_path(function, self.writer_paths.get(firing[0].table, self.api_path))
-                self._look_into(function, path, firing)
-                self._look_at_rows(function, firing)
+                said = self._mentions(function)
+                self._look_into(function, said, path, firing)
+                self._look_at_rows(function, said, firing)
 
     def _is_managed(self, function: Function) -> bool:
         return self.schema.is_managed(function.name.schema)
@@ -134,6 +136,7 @@ class _Search:
     def _look_into(
         self,
         function: Function,
+        said: list[Mentions],
         path: tuple[str, ...],
         triggers: list[Trigger],
         around: frozenset[FunctionName] = frozenset(),
@@ -149,7 +152,7 @@ class _Search:
         names = Names(self.schema, function, body, path)
         for fault in names.of_variables():
             self._note(_Breach(function, fault, sure, _is_caught(catchers, fault), path), triggers)
-        missing = {index: faults for index, step in enumerate(body.steps) if (faults := names.of_step(step))}
+        missing = {index: faults for index, each in enumerate(said) if (faults := names.of_step(each))}
         for event in _events(triggers) if missing else ():
             fired = [trigger for trigger in triggers if event in trigger.events]
             for index, step, reached in _reached(body, _facts(event, fired[0] if len(fired) == 1 else None)):
@@ -157,34 +160,40 @@ class _Search:
                     caught = _is_caught((*catchers, *_handlers(body, step)), fault)
                     self._note(_Breach(function, fault, sure and reached, caught, path, {event}), fired)
         inside = around | {function.name}
-        for step in body.steps:
-            for called in self._called(step, path):
+        for each in said:
+            step = each.step
+            for called in self._called(each, path):
                 plain = sure and not step.guards and not step.in_loop
                 within = (*catchers, *_handlers(body, step))
                 visit = (called.name, path, plain, within)
                 if called.name not in inside and step.in_handler < 0 and visit not in self._visited:
                     self._visited.add(visit)
-                    self._look_into(called, effective_path(called, path), triggers, inside, plain, within)
+                    inner = self._mentions(called)
+                    self._look_into(called, inner, effective_path(called, path), triggers, inside, plain, within)
 
-    def _called(self, step: Step, path: tuple[str, ...]) -> Iterator[Function]:
-        for node in nodes_of(step):
-            if isinstance(node, Call):
-                found = resolve_function(self.schema, path, node).functions
-                if len(found) == 1 and found[0].language in ("plpgsql", "sql") and not self._is_managed(found[0]):
-                    yield found[0]
+    def _mentions(self, function: Function) -> list[Mentions]:
+        return [mentions_of(step) for step in read_body(function.language, function.body).steps]
 
-    def _look_at_rows(self, function: Function, triggers: list[Trigger]) -> None:
+    def _called(self, said: Mentions, path: tuple[str, ...]) -> Iterator[Function]:
+        """The project's functions that a step calls, where there is no doubt which."""
+        for call in said.calls:
+            if call.name not in self.own_names:
+                continue
+            found = resolve_function(self.schema, path, call).functions
+            if len(found) == 1 and found[0].language in ("plpgsql", "sql") and not self._is_managed(found[0]):
+                yield found[0]
+
+    def _look_at_rows(self, function: Function, said: list[Mentions], triggers: list[Trigger]) -> None:
         """Notes the fields of NEW and OLD that the tables of the triggers lack."""
-        body = read_body(function.language, function.body)
-        if not any(uses_row(step) for step in body.steps):
+        used = [(index, each) for index, each in enumerate(said) if uses_row(each)]
+        if not used:
             return
+        body = read_body(function.language, function.body)
         for trigger in triggers:
             table = self.schema.table(trigger.table)
             if table is None or not table.columns or self.schema.is_managed(trigger.table.schema):
                 continue
-            missing = {
-                index: faults for index, step in enumerate(body.steps) if (faults := [*missing_fields(table, step)])
-            }
+            missing = {index: faults for index, each in used if (faults := [*missing_fields(table, each)])}
             for event in sorted(trigger.events) if missing else ():
                 for index, step, sure in _reached(body, _facts(event, trigger)):
                     for fault in missing.get(index, ()):
