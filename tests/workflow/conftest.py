@@ -36,6 +36,6 @@ class PlainOddity(_Silent):
     severity = Severity.INFO
 
 
-@pytest.fixture(autouse=True)
-def _own_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def own_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "ALL", (LateTrigger(), LostKey(), PlainOddity()))

@@ -13,6 +13,8 @@ from referee.model.source import Location
 from referee.workflow.baseline import Baseline, compare, read_baseline, write_baseline
 from tests.workflow.findings import finding
 
+pytestmark = pytest.mark.usefixtures("own_rules")
+
 RAN = ("lost-key", "late-trigger")
 
 

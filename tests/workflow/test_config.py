@@ -13,6 +13,8 @@ from referee.model.names import QName, Target
 from referee.workflow.config import Canonical, Config, find_file, parse_table, read_config
 from referee.workflow.keys import KEYS
 
+pytestmark = pytest.mark.usefixtures("own_rules")
+
 USERS = Target(QName("public", "users"), ("id",))
 AUTH = Target(QName("auth", "users"), ())
 

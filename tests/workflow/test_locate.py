@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from hashlib import blake2b
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from referee.model.origins import BodyOrigin, Origins, Place
 from referee.model.source import Location, Source, Span
 from referee.workflow.locate import fingerprint, in_order, locate
 from tests.workflow.findings import finding, problem
+
+pytestmark = pytest.mark.usefixtures("own_rules")
 
 TEXT = "create table public.songs (\n  created_by uuid references auth.users (id)\n);\n-- ä\nselect 'body';\n"
 TABLE, KEY = Ref("table", "public", "songs"), Ref("constraint", "public", "songs", "songs_created_by_fkey")

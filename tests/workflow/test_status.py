@@ -11,6 +11,8 @@ from referee.workflow.config import Config
 from referee.workflow.status import exit_status
 from tests.workflow.findings import problem
 
+pytestmark = pytest.mark.usefixtures("own_rules")
+
 SYNTAX, SKIPPED = Gap("syntax", "a statement"), Gap("skipped-file", "a file")
 
 

@@ -8,6 +8,8 @@ from referee.model.source import Source
 from referee.workflow.suppress import suppress
 from tests.workflow.findings import finding
 
+pytestmark = pytest.mark.usefixtures("own_rules")
+
 RAN = ("lost-key", "late-trigger")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 @options.path
 @options.format_option("text", "json", "github", "sarif")
 @options.output
+@options.database
+@click.option(
+    "--exact", is_flag=True, help="Run the migrations on a throw-away server, and judge what they really build."
+)
+@options.postgres_bin
 @options.config_options()
 @click.option("--write-baseline", is_flag=True, help="Write the findings to the baseline instead of reporting them.")
 @click.option("--verbose", is_flag=True, help="Cut no list short.")
@@ -26,28 +32,53 @@ def check(
     format_: str,
     output: str | None,
     config: str | None,
+    db: str | None,
+    ask_password: bool,
+    exact: bool,
+    postgres_bin: str | None,
     write_baseline: bool,
     verbose: bool,
     **given: object,
 ) -> int:
-    """Find what is wrong in the migrations at PATH.
+    """Find what is wrong in the migrations at PATH, or in a live database.
 
     PATH is a Supabase project (its repository, its supabase folder or its migrations folder), a folder of .sql files
     or one file; without it, the current folder. The files are read in the order in which they run. No database is
-    needed.
+    needed. With --db the rules judge a live database instead; with --exact the migrations are run on a throw-away
+    server, and each statement that fails there is reported.
     """
     from referee.cli.emit import emit, set_status
-    from referee.workflow.check import check as diagnose
     from referee.workflow.config import read_config
     from referee.workflow.status import exit_status
 
     settings = read_config(path, given, file=config)
+    diagnose = _subject(path, db, options.password_for(ask_password), exact, postgres_bin)
     if write_baseline:
-        return _write_baseline(path, settings)
-    diagnosis = diagnose(path, settings)
+        return _write_baseline(diagnose, settings)
+    diagnosis = diagnose(settings)
     set_status(exit_status(diagnosis, settings))
     emit(_render(diagnosis, format_, output, verbose), output, for_machines=format_ in ("json", "sarif"))
     return exit_status(diagnosis, settings)
+
+
+def _subject(
+    path: str, db: str | None, password: str | None, exact: bool, postgres_bin: str | None
+) -> Callable[[Config], Diagnosis]:
+    """What checks the subject that the options name."""
+    if db is not None:
+        if exact or postgres_bin is not None or path != ".":
+            raise click.UsageError("--db names the whole subject: leave out PATH, --exact and --postgres-bin.")
+        from referee.workflow.database import check_database
+
+        return lambda config: check_database(db, config, password)
+    if exact or postgres_bin is not None:
+        from referee.postgres.programs import find_programs
+        from referee.workflow.exact import check_exact
+
+        return lambda config: check_exact(path, config, find_programs(postgres_bin) if postgres_bin else None)
+    from referee.workflow.check import check as check_files
+
+    return lambda config: check_files(path, config)
 
 
 def _render(diagnosis: Diagnosis, format_: str, output: str | None, verbose: bool) -> str:
@@ -72,16 +103,15 @@ def _render(diagnosis: Diagnosis, format_: str, output: str | None, verbose: boo
     return text.render(diagnosis, columns=columns, paint=paint, verbose=verbose)
 
 
-def _write_baseline(path: str, settings: Config) -> int:
+def _write_baseline(diagnose: Callable[[Config], Diagnosis], settings: Config) -> int:
     from dataclasses import replace
 
     from referee.cli.emit import emit
     from referee.render.plain import count
     from referee.workflow.baseline import DEFAULT, write_baseline
-    from referee.workflow.check import check as diagnose
 
     file = settings.baseline or DEFAULT
-    findings = diagnose(path, replace(settings, baseline=None)).findings
+    findings = diagnose(replace(settings, baseline=None)).findings
     write_baseline(file, findings)
     emit(
         f"{count(len(findings), 'finding')} written to {file}; `referee check --baseline {file}` reports others.\n",

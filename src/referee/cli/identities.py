@@ -11,12 +11,21 @@ from referee.cli import options
 @options.path
 @options.format_option("text", "json")
 @options.output
+@options.database
 @options.config_options(
     ("platform", "sources", "canonical", "exclude", "all-files", "declarative", "api-schemas", "cache")
 )
 @options.debug
-def identities(path: str, format_: str, output: str | None, config: str | None, **given: object) -> int:
-    """Show each identity of the project at PATH.
+def identities(
+    path: str,
+    format_: str,
+    output: str | None,
+    db: str | None,
+    ask_password: bool,
+    config: str | None,
+    **given: object,
+) -> int:
+    """Show each identity of the project at PATH, or of a live database.
 
     For each: the tables that mirror it and the evidence for that; the table that user references should point to and
     why; every user reference, where it points, and whether that is right; and where the database itself writes an
@@ -25,10 +34,17 @@ def identities(path: str, format_: str, output: str | None, config: str | None, 
     from referee.cli.emit import emit, screen
     from referee.render import identities as text
     from referee.render.json import render_identities
-    from referee.workflow.check import identities as identify
     from referee.workflow.config import read_config
 
-    diagnosis = identify(path, read_config(path, given, file=config))
+    settings = read_config(path, given, file=config)
+    if db is not None:
+        from referee.workflow.database import identities_of_database
+
+        diagnosis = identities_of_database(db, settings, options.password_for(ask_password))
+    else:
+        from referee.workflow.check import identities as identities_of_files
+
+        diagnosis = identities_of_files(path, settings)
     if format_ == "json":
         emit(render_identities(diagnosis), output, for_machines=True)
     else:

@@ -60,3 +60,32 @@ def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 debug = click.option(
     "--debug", is_flag=True, expose_value=False, is_eager=True, callback=_set_debug, help="Show tracebacks of errors."
 )
+
+
+def database(function: _F) -> _F:
+    """``--db`` and ``--ask-password``: a live database instead of files."""
+    function = click.option("--ask-password", is_flag=True, help="Ask for the password of --db.")(function)
+    return click.option(
+        "--db",
+        metavar="URL",
+        help="Read a live database instead of files, without writing. The password may come from the URL, PGPASSWORD, "
+        "a service file, ~/.pgpass or --ask-password.",
+    )(function)
+
+
+def postgres_bin(function: _F) -> _F:
+    """``--postgres-bin``: the programs of the throw-away server."""
+    return click.option(
+        "--postgres-bin",
+        metavar="DIR|auto",
+        help="Postgres programs for the throw-away server: a folder, or auto for the installed ones. "
+        "[default: those that come with referee]",
+    )(function)
+
+
+def password_for(ask: bool) -> str | None:
+    """The password that the user types, where asking was asked for."""
+    if not ask:
+        return None
+    answer: str = click.prompt("Password", hide_input=True, err=True)
+    return answer
