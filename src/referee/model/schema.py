@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from referee.model.names import FunctionName, QName, Ref, Target
 
@@ -77,7 +77,11 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key. ``target.columns`` is filled in; it is empty only where the referenced table is unknown."""
+    """A foreign key. ``target.columns`` is filled in; it is empty only where the referenced table is unknown.
+
+    ``enforced`` is False for one that is NOT ENFORCED, and in a live database also where somebody has disabled the
+    triggers that enforce it.
+    """
 
     table: QName
     name: str
@@ -168,6 +172,14 @@ class Grant:
     grantee: str
     privileges: frozenset[str]
     columns: tuple[str, ...] = ()
+
+
+class DefaultOf(NamedTuple):
+    """What a default privilege is about: objects of a kind that ``creator`` makes in a schema, or in any ("")."""
+
+    creator: str
+    schema: str
+    kind: Literal["table", "function", "schema"]
 
 
 @dataclass(frozen=True)
@@ -355,6 +367,9 @@ class Schema:
     extensions: Mapping[str, str] = field(default_factory=dict)
     """Installed extensions and the schema that each lives in."""
     roles: Mapping[str, Role] = field(default_factory=dict)
+    default_grants: Mapping[DefaultOf, tuple[Grant, ...]] = field(default_factory=dict)
+    """ALTER DEFAULT PRIVILEGES. An entry for one schema adds to what new objects get, one for "" replaces the built-in
+    rights (EXECUTE to public on functions). The creator's own rights are left out, and so are entries without any."""
 
     def table(self, name: QName) -> Table | None:
         return self.tables.get(name)

@@ -34,6 +34,7 @@ _PARTS = (
     "functions",
     "types",
     "views",
+    "defaults",
 )
 _SINCE = re.compile(r"\{since (\d+):([^|}]*)\|([^}]*)\}")
 _OWN = re.compile(r"\{own:([\w.]+)\}")

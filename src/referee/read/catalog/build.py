@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from referee.model.names import FunctionName, QName, Target
 from referee.model.schema import (
@@ -16,6 +16,7 @@ from referee.model.schema import (
     Check,
     Column,
     Composite,
+    DefaultOf,
     Domain,
     Enabled,
     Enum,
@@ -52,6 +53,7 @@ _COMMANDS = {"*": "all", "r": "select", "a": "insert", "w": "update", "d": "dele
 _TABLE_KINDS = {"r": "table", "p": "partitioned", "f": "foreign"}
 _VOLATILITIES = {"v": "volatile", "s": "stable", "i": "immutable"}
 _ROUTINES = {"f": "function", "p": "procedure", "a": "aggregate", "w": "window"}
+_DEFAULT_KINDS: Mapping[str, Literal["table", "function", "schema"]] = {"r": "table", "f": "function", "n": "schema"}
 _PRIVILEGES = {
     "a": "INSERT",
     "r": "SELECT",
@@ -88,6 +90,7 @@ class Rows:
     functions: Sequence[_Row] = ()
     types: Sequence[_Row] = ()
     views: Sequence[_Row] = ()
+    defaults: Sequence[_Row] = ()
 
 
 @dataclass
@@ -135,6 +138,7 @@ class _Builder:
             {row[1]: self._namespace(row, managed) for row in self.rows.namespaces},
             dict(self.rows.extensions),  # type: ignore[arg-type]
             {row[1]: _role(row) for row in self.rows.roles},
+            self._default_grants(),
         )
 
     def _role_name(self, oid: int) -> str:
@@ -299,6 +303,15 @@ class _Builder:
                 owner,
                 grants(row[15], owner) if row[15] is not None else (Grant("public", frozenset({"EXECUTE"})),),
             )
+        return found
+
+    def _default_grants(self) -> dict[DefaultOf, tuple[Grant, ...]]:
+        found: dict[DefaultOf, tuple[Grant, ...]] = {}
+        for creator_id, schema, kind, acl in self.rows.defaults:
+            creator = self._role_name(creator_id)
+            entry = DefaultOf(creator, self.schemas[schema] if schema else "", _DEFAULT_KINDS[kind])
+            if (given := grants(acl, creator)) or not schema:
+                found[entry] = given
         return found
 
     def _types(self) -> tuple[dict[QName, Enum], dict[QName, Domain], dict[QName, Composite]]:

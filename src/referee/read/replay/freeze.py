@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from referee.model.schema import Namespace, Schema, Table
+from referee.model.schema import DefaultOf, Grant, Namespace, Schema, Table
 from referee.read.replay.state import State, TableState
 
 _Named = TypeVar("_Named")
@@ -23,7 +23,22 @@ def freeze(state: State) -> Schema:
         {name: Namespace(name, space.owner, space.grants, space.managed) for name, space in state.namespaces.items()},
         dict(state.extensions),
         dict(state.roles),
+        _default_grants(state),
     )
+
+
+# A new function may be executed by everybody unless a default privilege says otherwise.
+_BUILT_IN = {"function": (Grant("public", frozenset({"EXECUTE"})),)}
+
+
+def _default_grants(state: State) -> dict[DefaultOf, tuple[Grant, ...]]:
+    found: dict[DefaultOf, tuple[Grant, ...]] = {}
+    for (creator, schema, kind), rights in state.default_rights.items():
+        entry: Any = DefaultOf(creator, schema, kind)  # type: ignore[arg-type]
+        grants = tuple([Grant(name, rights[name]) for name in sorted(rights) if rights[name] and name != creator])
+        if grants != (() if schema else _BUILT_IN.get(kind, ())):
+            found[entry] = grants
+    return found
 
 
 def _sorted(items: Mapping[str, _Named]) -> tuple[_Named, ...]:
