@@ -296,7 +296,7 @@ class _Follower:
             self._follow_calls(frame, step, walk.given, inner)
             if frame.caller.event == "update" and not frame.caller.depth:
                 for trouble in raises_without_row(frame.trigger, step):
-                    self._add(frame, step, trouble, inner)
+                    self._add(frame, step, trouble, Reach.SURE)  # its condition is what it is about
             self._end_phase()
             self._step_fails = outer_step_fails
             if walk.finish(step):

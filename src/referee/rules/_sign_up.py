@@ -28,6 +28,9 @@ _NEW_ROW = "new row"
 #: The columns that every sign-up with Supabase sets by UPDATE after its INSERT (section "sign-up write order").
 UPDATED_BY_SIGN_UP = frozenset({"role", "raw_user_meta_data", "raw_app_meta_data", "updated_at"})
 
+#: The columns that every login sets.
+UPDATED_BY_LOGIN = frozenset({"last_sign_in_at", "updated_at"})
+
 #: Columns that GoTrue's INSERT leaves empty and that are filled by UPDATE later.
 TOO_EARLY = frozenset(
     {

@@ -104,7 +104,8 @@ def consequence(identity: Identity, fault: Fault, ways: frozenset[str]) -> str:
     if fault.caught:
         left = "without a row in the mirror" if fault.fills else "with that part left undone"
         return f"{who} succeed{singular} {left}, since the error ({trouble.sqlstate}) is swallowed."
-    message = ', told as "Database error saving new user"' if identity.source.table == AUTH_USERS else ""
+    told = identity.source.table == AUTH_USERS and fault.event == "insert"
+    message = ', told as "Database error saving new user"' if told else ""
     return f"{who} fail{singular} with {trouble.sqlstate}{message}."
 
 

@@ -23,7 +23,7 @@ from referee.rules._names import (
     without_repetition,
 )
 from referee.rules._nulls import Facts, Truth, truth
-from referee.rules._sign_up import APP_KEYS_AT_INSERT, TOO_EARLY, UPDATED_BY_SIGN_UP
+from referee.rules._sign_up import APP_KEYS_AT_INSERT, TOO_EARLY, UPDATED_BY_LOGIN, UPDATED_BY_SIGN_UP
 from referee.sql.expressions import read_expression
 from referee.sql.resolve import find_table
 from referee.sql.tree import Body, Column, Expr, Handler, Literal, Operator, Query, Step, TableUse
@@ -294,6 +294,8 @@ def too_early(read: str, node: Expr, step: Step) -> Trouble:
 
 def raises_without_row(trigger: Trigger, step: Step) -> Iterator[Trouble]:
     """An exception in a trigger on UPDATE because the row to update is not there."""
+    if trigger.update_columns and UPDATED_BY_LOGIN.isdisjoint(trigger.update_columns):
+        return
     if (
         step.kind == "raise"
         and step.level == "exception"
