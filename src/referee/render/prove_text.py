@@ -1,0 +1,452 @@
+"""A rehearsal for people: one table to read in a minute, and what to know about each failure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from referee.model.names import quote
+from referee.model.rehearsal import (
+    PRODUCTION,
+    WORLDS,
+    Deletion,
+    Failure,
+    FlowResult,
+    Race,
+    ReferenceResult,
+    Rehearsal,
+    Schedule,
+    TableCount,
+    World,
+    WorldVerdict,
+    WriteResult,
+    is_broken,
+)
+from referee.render.plain import Paint, Style, clean, columns, count, no_paint, wrap
+
+_HEADS: Mapping[World, str] = {
+    "fixture": "fixture",
+    "fresh-sign-up": "signed up",
+    "upsert-own-session": "own upsert",
+    "upsert-no-session": "early upsert",
+    "mirror-only": "mirror only",
+    "service-role": "service role",
+}
+_MEANINGS = (
+    "fixture: a superuser fills both tables and writes, as local tests do.",
+    "signed up: the user signed up and did nothing else.",
+    "own upsert, early upsert: the application also wrote the mirror, with the user's session or before there was one.",
+    "mirror only: a mirror row without an account.",
+    "service role: a job writes for the user who signed up.",
+)
+_LONGEST = 160
+
+
+def render(
+    rehearsals: Sequence[Rehearsal], name: str, *, columns: int = 100, paint: Paint = no_paint, verbose: bool = False
+) -> str:
+    """The rehearsals of a project, one after the other; of a second one only what differs from the first."""
+    first, *others = rehearsals
+    lines = list(_Page(first, name, columns, paint, verbose).lines())
+    for other in others:
+        lines += ["", *_Page(_difference(first, other), name, columns, paint, verbose, same=True).lines()]
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class _Page:
+    rehearsal: Rehearsal
+    name: str
+    width: int
+    paint: Paint
+    verbose: bool
+    same: bool = False
+    """Whether only what differs from the rehearsal before is left."""
+
+    def lines(self) -> Iterator[str]:
+        conditions = self.rehearsal.conditions
+        heading = f"Rehearsal of {clean(self.name)}"
+        yield self.paint("heading", f"{heading}, {conditions.privileges} privileges" if self.same else heading)
+        if self.same:
+            yield "Only what differs from the rehearsal above."
+        yield ""
+        yield from self._flows()
+        yield from self._references()
+        yield from self._writes()
+        yield from self._races()
+        yield from self._deletion()
+        yield from self._end()
+
+    # Flows
+
+    def _flows(self) -> Iterator[str]:
+        flows = self.rehearsal.flows
+        if not flows:
+            return
+        yield self.paint("name", "Flows") + f": {count(len(flows), 'flow')}, {_tally(flow.outcome for flow in flows)}"
+        for flow in flows:
+            if flow.outcome == "fail":
+                yield from self._failed_flow(flow)
+        skipped = [flow for flow in flows if flow.outcome == "not-run"]
+        for flow in skipped:
+            yield from self._hanging("not run", "warning", f"{flow.flow}: {flow.reason or ''}")
+        passed = [flow for flow in flows if flow.outcome == "pass"]
+        if passed:
+            yield from self._hanging("pass", "good", ", ".join(flow.flow for flow in passed))
+        notes: defaultdict[str, list[str]] = defaultdict(list)
+        for flow in flows:
+            for note in flow.notes:
+                notes[note].append(flow.flow)
+        for note, names in notes.items():
+            where = f"{len(names)} of them" if len(names) > 3 else ", ".join(names)
+            yield from self._hanging("note", "info", f"{note} ({where})")
+        yield ""
+
+    def _hanging(self, word: str, style: Style, text: str) -> Iterator[str]:
+        """A word in the margin, and a text that is wrapped beside it."""
+        first, *rest = wrap(text, self.width - 2, " " * 10) or [""]
+        yield f"  {self.paint(style, word)}{first[len(word) + 2 :]}" if len(word) < 8 else f"  {word} {first.strip()}"
+        yield from rest
+
+    def _failed_flow(self, flow: FlowResult) -> Iterator[str]:
+        yield from self._hanging("FAIL", "error", f"{flow.flow}: {flow.title}")
+        indent = " " * 10
+        if flow.failed_step is None:
+            yield from wrap(flow.reason or "", self.width, indent)
+            return
+        failed = flow.failed_step
+        yield from wrap(f"{failed.step.role} runs: {_short(failed.step.sql)}", self.width, indent)
+        yield from wrap(_said(failed.failure), self.width, indent)
+        yield from self._raised(failed.failure, indent)
+        yield from wrap(f"The user is told: {failed.told}", self.width, indent)
+
+    def _raised(self, failure: Failure, indent: str) -> Iterator[str]:
+        by, at = failure.raised_by, failure.location
+        parts = []
+        if by is not None:
+            line = f", line {by.line}" if by.line is not None else ""
+            trigger = f", called by the trigger {by.trigger}" if by.trigger is not None else ""
+            parts.append(f"Raised by {by.function}{line}{trigger}.")
+        if at is not None:
+            parts.append(f"See {at}.")
+        if parts:
+            yield from wrap(" ".join(parts), self.width, indent)
+
+    # References
+
+    def _references(self) -> Iterator[str]:
+        tried = [one for one in self.rehearsal.references if one.not_run is None]
+        if not self.rehearsal.references:
+            return
+        broken = sum(_breaks(one.worlds) for one in tried)
+        yield self.paint("name", "User references") + (
+            f": {len(self.rehearsal.references)} in {count(len(WORLDS), 'world')}, "
+            f"{broken} {'fails' if broken == 1 else 'fail'} in production"
+        )
+        yield from self._table(tried)
+        for setup in self.rehearsal.setups:
+            if not setup.usable:
+                yield from self._hanging("not run", "warning", f"{_HEADS[setup.world]}: {setup.reason}")
+            for part, attempt in setup.attempts:
+                if attempt.failure is not None:
+                    what = f"{_HEADS[setup.world]}: the {part} as {attempt.acting} ends in {_said(attempt.failure)}"
+                    yield from self._hanging("note", "info", _with_cause(what, attempt.refused_by))
+        yield from self._elsewhere(tried)
+        for one in self.rehearsal.references:
+            if one.not_run is not None:
+                yield from self._hanging("not run", "warning", f"{one.key.ref}: {one.not_run}")
+        yield ""
+
+    def _table(self, references: Sequence[ReferenceResult]) -> Iterator[str]:
+        rows: list[list[str]] = [["", *_HEADS.values()]]
+        styles: list[list[Style | None]] = [[None] * (len(WORLDS) + 1)]
+        ordered = sorted(references, key=lambda one: (str(one.key.target), one.key.table, one.column))
+        for target, group in groupby(ordered, key=lambda one: one.key.target):
+            rows.append([f"  -> {clean(str(target))}", *("" for _ in WORLDS)])
+            styles.append([None] * (len(WORLDS) + 1))
+            for one in group:
+                cells = [_cell(one.worlds.get(world), world) for world in WORLDS]
+                rows.append([f"  {clean(_place(one))}", *(text for text, _ in cells)])
+                styles.append([None, *(style for _, style in cells)])
+        for line, row, style in zip(columns(rows), rows, styles, strict=True):
+            yield self._painted(line, row, style)
+        yield from self._legend(references)
+
+    def _painted(self, line: str, row: Sequence[str], styles: Sequence[Style | None]) -> str:
+        """Colours the cells of a finished line, from the right, so that positions stay."""
+        at = len(line)
+        for cell, style in reversed(list(zip(row, styles, strict=True))):
+            if not cell:
+                continue
+            start = line.rfind(cell, 0, at)
+            if style is not None:
+                line = line[:start] + self.paint(style, cell) + line[start + len(cell) :]
+            at = start
+        return line
+
+    def _legend(self, references: Iterable[ReferenceResult | WriteResult]) -> Iterator[str]:
+        verdicts = [verdict for one in references for verdict in one.worlds.values()]
+        marks = {_mark(verdict) for verdict in verdicts}
+        meanings = list(_MEANINGS) if self.verbose or not self.same else []
+        if "*" in marks:
+            role = next(verdict.acting.role for verdict in verdicts if verdict.acting and _mark(verdict) == "*")
+            meanings.append(
+                f"* The user's own write (as authenticated) is stopped before the key is asked; what the key says was "
+                f"reached as {role} in the user's session. Unmarked verdicts were reached as the user, as service_role "
+                "or, in the fixture, as the superuser."
+            )
+        if "+" in marks:
+            meanings.append(
+                "+ Reached without the user's session, since a trigger that acts by the session fails on another key."
+            )
+        for meaning in meanings:
+            yield from wrap(meaning, self.width, "  ")
+
+    def _elsewhere(self, references: Iterable[ReferenceResult]) -> Iterator[str]:
+        """Writes that fail in a table which the application never touched."""
+        found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        for one in references:
+            for world in PRODUCTION:
+                failure = _elsewhere(one, one.worlds.get(world))
+                if failure is not None:
+                    found[str(one.key.table), _said(failure)].append(_HEADS[world])
+                    break
+        for (table, said), worlds in found.items():
+            text = f"A write to {table} fails in a table that it does not name ({worlds[0]}): {said}"
+            yield from self._hanging("note", "info", text)
+
+    # Writes of triggers
+
+    def _writes(self) -> Iterator[str]:
+        writes = self.rehearsal.writes
+        if not writes:
+            return
+        broken = sum(_breaks(one.worlds) for one in writes)
+        yield self.paint("name", "Written by triggers") + (
+            f": {count(len(writes), 'statement')} that store the session's user, {broken} "
+            f"{'fails' if broken == 1 else 'fail'} in production"
+        )
+        rows: list[list[str]] = [["", *_HEADS.values()]]
+        styles: list[list[Style | None]] = [[None] * (len(WORLDS) + 1)]
+        for one in writes:
+            if one.not_run is not None:
+                continue
+            cells = [_cell(one.worlds.get(world), world) for world in WORLDS]
+            text = f"{one.event} {_table_name(one)} ({', '.join(one.columns)}, {one.trigger.part})"
+            rows.append([f"  {clean(text)}", *(cell for cell, _ in cells)])
+            styles.append([None, *(style for _, style in cells)])
+        for line, row, style in zip(columns(rows), rows, styles, strict=True):
+            yield self._painted(line, row, style)
+        for one in writes:
+            if one.not_run is not None:
+                yield from self._hanging("not run", "warning", f"{one.trigger}, {one.event}: {one.not_run}")
+        yield ""
+
+    # Races
+
+    def _races(self) -> Iterator[str]:
+        for race in self.rehearsal.races:
+            yield from self._race(race)
+        if self.rehearsal.races:
+            yield ""
+
+    def _race(self, race: Race) -> Iterator[str]:
+        heading = self.paint("name", f"Race {race.name}") + f": {clean(race.title)}"
+        yield heading
+        if race.reason is not None:
+            yield from self._hanging("not run", "warning", race.reason)
+            return
+        details = [f"{count(race.schedules, 'order')} that differ", f"{race.run} run", f"{race.failed} failed"]
+        if race.merged:
+            details.insert(1, f"{race.merged} equal to one of them")
+        if race.dropped:
+            details.append(f"{race.dropped} left out")
+        if race.too_early:
+            details.append(f"{race.too_early} refused only because the client came before the sign-up was committed")
+        if race.waited:
+            details.append(f"{race.waited} with a wait for a lock")
+        if race.deadlocks:
+            details.append(f"{count(race.deadlocks, 'deadlock')}")
+        yield from wrap(f"{', '.join(details)}.", self.width, "  ")
+        if race.shortest_failure is not None:
+            yield from self._schedule(race.shortest_failure)
+
+    def _schedule(self, schedule: Schedule) -> Iterator[str]:
+        failures = dict(schedule.failed)
+        rows = []
+        for position, step in enumerate(schedule.steps):
+            end = "waits for a lock" if position in schedule.waits else ""
+            if position in failures:
+                end = f"{failures[position].sqlstate} {clean(failures[position].message)}"
+            rows.append([f"    {position + 1}", clean(step.session), clean(_short(step.sql, 50)), end])
+        yield "  The shortest that fails:"
+        yield from columns(rows)
+        if schedule.missed:
+            yield f"    {count(schedule.missed, 'user')} left without a mirror row"
+
+    # Deletion
+
+    def _deletion(self) -> Iterator[str]:
+        deletion = self.rehearsal.deletion
+        if deletion is None:
+            return
+        heading = (
+            self.paint("name", "Deletion") + f" of a user who has {count(deletion.rows, 'row')} in the project's tables"
+        )
+        yield f"{heading}:"
+        if deletion.reason is not None:
+            yield from self._hanging("not run", "warning", deletion.reason)
+        elif deletion.first is not None:
+            yield from self._hanging("FAIL", "error", _said(deletion.first.failure))
+            yield from self._raised(deletion.first.failure, " " * 10)
+            yield from wrap(f"The administrator is told: {deletion.first.told}", self.width, " " * 10)
+        else:
+            yield from self._hanging("pass", "good", "nothing keeps the user from being deleted")
+        yield from self._consequences(deletion)
+        yield ""
+
+    def _consequences(self, deletion: Deletion) -> Iterator[str]:
+        for blocker in deletion.blocked_by:
+            path = " -> ".join(
+                str(table) for table in (blocker.path[0].target.table, *(one.table for one in blocker.path))
+            )
+            at = f" ({blocker.location})" if blocker.location is not None else ""
+            key = blocker.key
+            text = f"{key.ref} {key.on_delete}, {count(blocker.rows, 'row')}, by way of {path}{at}"
+            yield from self._hanging("blocks", "error", text)
+        afterwards = " once nothing blocks" if deletion.blocked_by else ""
+        for word, counts, meaning in (
+            ("gone", deletion.destroyed, "destroyed"),
+            ("emptied", deletion.emptied, "kept without the user"),
+            ("left", deletion.left, "kept, still naming the user"),
+        ):
+            if counts:
+                yield from self._hanging(word, "info", f"{meaning}{afterwards}: {', '.join(map(_counted, counts))}")
+        for table, reason in deletion.unmade:
+            yield from self._hanging("not run", "warning", f"{table}: {reason}")
+
+    # End
+
+    def _end(self) -> Iterator[str]:
+        failures = list(self.rehearsal.failures())
+        if failures:
+            yield self.paint("error", f"{count(len(failures), 'thing')} that production will do wrong.")
+        elif not self.same:
+            yield self.paint("good", "Nothing that was rehearsed fails in production.")
+        conditions = self.rehearsal.conditions
+        scope = (
+            f"Rehearsed on PostgreSQL {conditions.version} with the platform {conditions.platform}, default privileges "
+            f"{conditions.privileges}."
+        )
+        if conditions.stand_ins:
+            scope += f" Stand-ins took the place of {', '.join(conditions.stand_ins)}."
+        yield from wrap(scope, self.width, "")
+        shown = self.rehearsal.unverified if self.verbose else self.rehearsal.unverified[:5]
+        for one in shown:
+            at = f"{one.location}: " if one.location is not None else ""
+            yield from self._hanging("open", "warning", f"{at}{one.subject}: {one.reason}")
+        left = len(self.rehearsal.unverified) - len(shown)
+        if left:
+            yield f"  and {left} more that the verdicts leave open (--verbose lists them)"
+
+
+def _tally(outcomes: Iterable[str]) -> str:
+    found = list(outcomes)
+    named = (("fail", "failed"), ("pass", "passed"), ("not-run", "not run"))
+    return ", ".join(f"{found.count(outcome)} {word}" for outcome, word in named if found.count(outcome))
+
+
+def _cell(verdict: WorldVerdict | None, world: World) -> tuple[str, Style | None]:
+    if verdict is None:
+        return "", None
+    mark = _mark(verdict)
+    if verdict.outcome == "pass":
+        return f"pass{mark}", "good"
+    if verdict.outcome == "not-run":
+        return "-", "quiet"
+    if verdict.outcome == "overwritten":
+        return f"overwritten{mark}", "error"
+    sqlstate = verdict.failure.sqlstate if verdict.failure is not None else "fails"
+    return f"{sqlstate}{mark}", "error" if world in PRODUCTION else "warning"
+
+
+def _mark(verdict: WorldVerdict) -> str:
+    """How a verdict was reached, if not by the one who would write."""
+    if verdict.first is None or verdict.acting is None:
+        return ""
+    return "*" if verdict.acting.claims == verdict.first.acting.claims else "+"
+
+
+def _breaks(worlds: Mapping[World, WorldVerdict]) -> bool:
+    return any(is_broken(worlds[world]) for world in PRODUCTION if world in worlds)
+
+
+def _place(one: ReferenceResult) -> str:
+    schema = "" if one.key.table.schema == "public" else f"{quote(one.key.table.schema)}."
+    return f"{schema}{quote(one.key.table.name)}.{quote(one.column)}"
+
+
+def _table_name(one: WriteResult) -> str:
+    return quote(one.table.name) if one.table.schema == "public" else str(one.table)
+
+
+def _elsewhere(one: ReferenceResult, verdict: WorldVerdict | None) -> Failure | None:
+    """The failure of a write that happened in another table than the one it names."""
+    if verdict is None:
+        return None
+    for failure in (verdict.first.failure if verdict.first is not None else None, verdict.failure):
+        if failure is not None and failure.table not in (None, one.key.table) and failure.sqlstate.startswith("23"):
+            return failure
+    return None
+
+
+def _said(failure: Failure) -> str:
+    return f"{failure.sqlstate} {failure.message}"
+
+
+def _with_cause(text: str, refused_by: str | None) -> str:
+    causes = {"row-security": "no policy allows it", "privilege": "the role lacks the grant"}
+    return f"{text} ({causes[refused_by]})" if refused_by in causes else text
+
+
+def _counted(one: TableCount) -> str:
+    where = f" ({', '.join(one.columns)})" if one.columns else ""
+    return f"{one.table} {one.rows}{where}"
+
+
+def _short(sql: str, limit: int = _LONGEST) -> str:
+    line = " ".join(sql.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _difference(first: Rehearsal, other: Rehearsal) -> Rehearsal:
+    """What the second rehearsal has that the first has not."""
+
+    def outcomes(worlds: Mapping[World, WorldVerdict]) -> list[tuple[str, str | None]]:
+        return [(one.outcome, one.failure.sqlstate if one.failure is not None else None) for one in worlds.values()]
+
+    flows = {flow.flow: flow for flow in first.flows}
+    references = {(one.key.ref, one.column): outcomes(one.worlds) for one in first.references}
+    writes = {(one.trigger, one.event): outcomes(one.worlds) for one in first.writes}
+    deletion = other.deletion
+    if deletion is not None and first.deletion is not None and deletion.blocked_by == first.deletion.blocked_by:
+        deletion = None
+    return Rehearsal(
+        other.conditions,
+        other.source,
+        other.mirrors,
+        tuple(
+            flow
+            for flow in other.flows
+            if flow.flow not in flows
+            or (flow.outcome, flow.reason) != (flows[flow.flow].outcome, flows[flow.flow].reason)
+        ),
+        tuple(setup for setup in other.setups if setup not in first.setups),
+        tuple(one for one in other.references if references.get((one.key.ref, one.column)) != outcomes(one.worlds)),
+        tuple(one for one in other.writes if writes.get((one.trigger, one.event)) != outcomes(one.worlds)),
+        tuple(race for race in other.races if race not in first.races),
+        deletion,
+        tuple(one for one in other.unverified if one not in first.unverified),
+    )

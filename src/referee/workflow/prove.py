@@ -1,0 +1,217 @@
+"""`referee prove`: rehearses production on a throw-away server and shows, key by key, what passes and what fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from referee.errors import UsageError
+from referee.identity import identify
+from referee.model.identity import Identity
+from referee.model.rehearsal import (
+    Conditions,
+    Deletion,
+    FlowResult,
+    ReferenceResult,
+    Rehearsal,
+    Unverified,
+    WorldSetup,
+    WriteResult,
+)
+from referee.model.schema import Schema
+from referee.model.source import Location, Span
+from referee.platforms import Platform
+from referee.postgres.programs import Programs
+from referee.postgres.scripts import Outcome, Script, run_scripts
+from referee.postgres.server import Server, start_server
+from referee.read.catalog import read_catalog
+from referee.read.projects import Migrations
+from referee.rehearse.base import Base, prepare
+from referee.rehearse.blame import Blame
+from referee.rehearse.deletion import consequences
+from referee.rehearse.flows import FLOWS, Cast, Flow, play
+from referee.rehearse.references import Prober, probe_all
+from referee.rehearse.stage import LIMITS, Stage, stage_on
+from referee.rehearse.worlds import Worlds
+from referee.workflow.check import Reading, identity_options, read
+from referee.workflow.config import Config, read_config
+from referee.workflow.contributions import Contributions
+from referee.workflow.scripts import script_of
+
+#: Parts of a rehearsal that ``--only`` may name besides the flows.
+PARTS = ("references", "writes", "deletion", "races")
+MOST_SCHEDULES = 300
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be rehearsed.
+
+    ``only`` names flows and parts, as patterns; empty for all. ``privileges`` are modes of the platform, empty for the
+    project's own.
+    """
+
+    only: tuple[str, ...] = ()
+    races: bool = True
+    schedules: int = MOST_SCHEDULES
+    privileges: tuple[str, ...] = ()
+
+    def wants(self, name: str) -> bool:
+        return not self.only or any(fnmatchcase(name, pattern) for pattern in self.only)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What came of it: one rehearsal for each mode of default privileges, and what the project was read from."""
+
+    migrations: Migrations
+    platform: Platform
+    rehearsals: tuple[Rehearsal, ...]
+    scripts: tuple[Script, ...] = field(repr=False, default=())
+
+
+def prove(
+    path: str | os.PathLike[str] = ".",
+    config: Config | None = None,
+    wish: Wish | None = None,
+    *,
+    programs: Programs | None = None,
+    tell: Tell = lambda message: None,
+) -> Proof:
+    """Rehearses the project at ``path`` on a throw-away server.
+
+    ``programs`` are the Postgres programs to use instead of those that come with referee; ``tell`` hears what is being
+    done. Raises UsageError for a wish that names nothing, ReadError and ServerError.
+    """
+    config = config if config is not None else read_config(path)
+    wish = wish or Wish()
+    _check(wish)
+    with Contributions(config.cache) as contributions:
+        reading = read(path, config, contributions)
+    scripts = tuple(script_of(source) for source in reading.migrations.files)
+    tell("starting a server")
+    with start_server(reading.platform, programs) as server:
+        modes = wish.privileges or (reading.platform.default_mode,)
+        rehearsals = tuple(_Rehearsing(reading, config, wish, server, mode, tell).run(scripts) for mode in modes)
+    return Proof(reading.migrations, reading.platform, rehearsals, scripts)
+
+
+def _check(wish: Wish) -> None:
+    names = [*(flow.name for flow in FLOWS), *PARTS]
+    for pattern in wish.only:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise UsageError(f'--only names no flow "{pattern}". There are {", ".join(names)}.')
+
+
+@dataclass
+class _Rehearsing:
+    """One run on one server under one mode of default privileges."""
+
+    reading: Reading
+    config: Config
+    wish: Wish
+    server: Server
+    mode: str
+    tell: Tell
+
+    @property
+    def platform(self) -> Platform:
+        return self.reading.platform
+
+    def run(self, scripts: Sequence[Script]) -> Rehearsal:
+        self.tell(f"running {len(scripts)} migrations ({self.mode} privileges)")
+        migrated = self.server.create_database(self.mode)
+        outcome = run_scripts(self.server, migrated, scripts)
+        schema = self._read(migrated)
+        identities = identify(schema, identity_options(self.config, self.platform)).all
+        if not identities:
+            raise UsageError(
+                f"{self.reading.migrations.name} has no table that owns identities, so there is nothing to rehearse. "
+                "Name it with --source TABLE."
+            )
+        blame = Blame(schema, self.reading.replayed.schema, self.reading.replayed.origins)
+        self.tell("making rows")
+        base = prepare(self.server, migrated, schema, identities, {})
+        flows = self._flows(migrated, identities, base, blame)
+        setups, references, writes = self._references(schema, base, blame)
+        deletion = self._deletion(migrated, schema, identities, blame)
+        return Rehearsal(
+            conditions=Conditions(self.server.version, self.platform.name, self.mode, outcome.stand_ins),
+            source=identities[0].source,
+            mirrors=tuple(mirror.target for identity in identities for mirror in identity.mirrors),
+            flows=flows,
+            setups=setups,
+            references=references,
+            writes=writes,
+            deletion=deletion,
+            unverified=tuple(self._unverified(outcome)),
+        )
+
+    def _read(self, database: str) -> Schema:
+        with self.server.connect(database, self.server.superuser) as session:
+            return read_catalog(session, self.platform.managed_schemas)
+
+    def _flows(self, migrated: str, identities: Sequence[Identity], base: Base, blame: Blame) -> tuple[FlowResult, ...]:
+        """Every flow that is wanted, each on a clone of its own, two at a time."""
+        cast = Cast(self.platform, tuple(identities), base)
+        wanted = [flow for flow in FLOWS if self.wish.wants(flow.name)]
+
+        def run(flow: Flow) -> FlowResult:
+            with stage_on(self.server, migrated) as stage:
+                self.tell(flow.title)
+                return play(flow, cast, stage, blame)
+
+        with ThreadPoolExecutor(2) as pool:
+            return tuple(pool.map(run, wanted))
+
+    def _references(
+        self, schema: Schema, base: Base, blame: Blame
+    ) -> tuple[tuple[WorldSetup, ...], tuple[ReferenceResult, ...], tuple[WriteResult, ...]]:
+        if not (self.wish.wants("references") or self.wish.wants("writes")):
+            return (), (), ()
+        self.tell("trying each user reference")
+        stage = Stage(self.server, base.database)
+        scenes = Worlds(self.platform, base, stage, blame).all()
+        stage.close()
+        with self.server.connect(base.database, self.server.superuser, LIMITS) as session:
+            references, writes = probe_all(Prober(session, self.platform, schema, blame, base), scenes)
+        return (
+            tuple(scene.setup for scene in scenes),
+            references if self.wish.wants("references") else (),
+            writes if self.wish.wants("writes") else (),
+        )
+
+    def _deletion(self, migrated: str, schema: Schema, identities: Sequence[Identity], blame: Blame) -> Deletion | None:
+        if not self.wish.wants("deletion"):
+            return None
+        self.tell("deleting a user who has rows everywhere")
+        with stage_on(self.server, migrated) as stage:
+            return consequences(stage, schema, identities, blame, {})
+
+    def _unverified(self, outcome: Outcome) -> list[Unverified]:
+        """What the verdicts leave open, whatever they are."""
+        origins, migrations = self.reading.replayed.origins, self.reading.migrations
+        found = [Unverified(gap.message, "it was not run") for gap in migrations.skipped]
+        for failure in outcome.failures:
+            at = origins.locate(Span(failure.path, failure.place, failure.end))
+            found.append(_failed_statement(failure.path, failure.report.sqlstate, failure.report.message, at))
+        found += [
+            Unverified(span.path, "a statement that alters a role of the server was not run", origins.locate(span))
+            for span in outcome.left_alone
+        ]
+        wanted = migrations.major_version
+        if wanted is not None and wanted != self.server.major:
+            reason = f"the project says that it runs PostgreSQL {wanted}; this ran on {self.server.version}"
+            found.append(Unverified("PostgreSQL", reason))
+        return found
+
+
+def _failed_statement(path: str, sqlstate: str, message: str, at: Location | None) -> Unverified:
+    return Unverified(
+        path, f"a statement of the migrations failed, and the rest was rehearsed without it: {sqlstate} {message}", at
+    )
