@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from referee.platforms import SUPABASE
+from referee.postgres.programs import find_programs
 from referee.postgres.server import Server, start_server
 
 
@@ -18,8 +20,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """One server for all tests of a process, with Supabase's roles and templates."""
-    with start_server(SUPABASE) as started:
+    """One server for all tests of a process, with Supabase's roles and templates.
+
+    REFEREE_TEST_POSTGRES names other programs than the embedded ones, as --postgres-bin does.
+    """
+    with start_server(SUPABASE, find_programs(os.environ.get("REFEREE_TEST_POSTGRES"))) as started:
         yield started
 
 

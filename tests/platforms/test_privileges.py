@@ -56,6 +56,7 @@ REFUSED = {
         "42501",
     ),
     "policy on a table that is not listed": ("create policy p on auth.custom_oauth_providers using (true);", "42501"),
+    "login of the service": ("set session authorization supabase_auth_admin;", "42501"),
     "role of the service": ("set role supabase_auth_admin;", "42501"),
     "direct deletion of files": ("delete from storage.objects;", "42501"),
     "history of the service": ("delete from auth.schema_migrations;", "42501"),

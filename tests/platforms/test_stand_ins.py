@@ -60,7 +60,9 @@ def test_digests(session: Session, data: str, key: str, name: str) -> None:
     ]
 
 
-def test_a_digest_that_is_missing_is_an_error(session: Session) -> None:
+def test_a_digest_that_is_missing_is_an_error(server: Server, session: Session) -> None:
+    if "pgcrypto" not in server.stand_ins:
+        pytest.skip("this server has the real one")
     with pytest.raises(FailedStatementError, match="No such hash algorithm"):
         session.value("select digest('x'::text, 'whirlpool')")
 

@@ -101,6 +101,13 @@ def test_going_back_to_the_login_role_ends_at_the_migration_role() -> None:
         assert ROUTER.route(statement) == ("set session authorization postgres",)
 
 
+def test_nobody_else_can_be_logged_in_as() -> None:
+    assert ROUTER.route("set session authorization postgres") == ("set session authorization postgres",)
+    assert ROUTER.route("discard all") == ("discard all", "set session authorization postgres")
+    (refusal,) = ROUTER.route('SET SESSION AUTHORIZATION "Org\'s"')
+    assert "raise insufficient_privilege using message = 'permission denied to set session authorization" in refusal
+
+
 def test_protected_roles_are_left_alone() -> None:
     router = Router("postgres", "me", SUPABASE.beyond, {}, frozenset(), protected=frozenset({"anon", "Org's"}))
     assert router.route("alter role anon set statement_timeout = '1s'") == ()

@@ -22,7 +22,7 @@ from referee.platforms import PLAIN, SUPABASE
 from referee.postgres.programs import account, find_programs
 from referee.postgres.scratch import sweep
 from referee.postgres.server import Server, start_server
-from referee.postgres.session import connect
+from referee.postgres.session import FailedStatementError, PasswordNeededError, connect
 from tests.scripts import run, states
 
 ROOT = os.geteuid() == 0
@@ -167,6 +167,8 @@ def test_over_a_port_a_password_is_needed_and_a_wrong_one_is_never_shown() -> No
             assert session.value("select current_user::text") == "postgres"
         with pytest.raises(ServerError) as failed:
             connect(f"postgresql://postgres:wr%40ng@127.0.0.1:{port}/postgres")
+        with pytest.raises(PasswordNeededError, match="PGPASSWORD"):
+            connect(f"postgresql://postgres@127.0.0.1:{port}/postgres", passfile="/nonexistent")
         assert "password is wrong" in str(failed.value)
         assert "wr@ng" not in str(failed.value)
         assert "wr%40ng" not in str(failed.value)
@@ -183,12 +185,12 @@ def test_a_server_that_is_killed_in_the_middle() -> None:
     wait_until_gone(folder, lock_of(folder))
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with next to no room."""
+@pytest.fixture(params=[10])
+def small_disk(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system with room for 10 MB, or for as many as the test asks for."""
     folder = Path("/tmp") / f"small-{os.getpid()}"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=10m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={request.param}m", "tmpfs", str(folder)]
     mounted = ROOT and subprocess.run(mount, check=False).returncode == 0
     try:
         if not mounted:
@@ -212,6 +214,17 @@ def test_a_disk_that_is_full_without_a_cache(small_disk: Path) -> None:
     full = r"initdb.*No space left.*point REFEREE_TEMP_DIR to another folder"
     with pytest.raises(ServerError, match=full), start_server(SUPABASE, folder=small_disk, use_cache=False):
         pass
+    assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("small_disk", [120], indirect=True)
+def test_a_disk_that_fills_up_is_not_the_projects_fault(small_disk: Path) -> None:
+    with start_server(SUPABASE, folder=small_disk) as server, server.database() as name:
+        with pytest.raises(
+            ServerError, match=r"(run out of room|was lost): .*No space left.*Free some|free some"
+        ) as failed:
+            run(server, name, "create table t as select repeat(md5(i::text), 60) from generate_series(1, 100000) as i;")
+        assert not isinstance(failed.value, FailedStatementError)
     assert list(small_disk.iterdir()) == []
 
 

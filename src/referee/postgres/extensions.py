@@ -8,7 +8,7 @@ from typing import Protocol
 
 from referee.model.names import quote
 from referee.model.source import Source
-from referee.postgres.session import Session
+from referee.postgres.session import Session, literal
 
 # What an extension's script makes and DROP EXTENSION takes away; the rest depends on these.
 _MEMBERS = (
@@ -82,9 +82,9 @@ def _by_hand(imitation: Imitation, schema: str | None) -> str:
 
     Object ids are given out in rising order, so what the script made is what has a higher one than the extension.
     """
-    name = imitation.name.replace("'", "''")
+    name = literal(imitation.name)
     makes_schema = imitation.schema is not None and imitation.schema != "pg_catalog"
-    place = f"'{quote(schema)}'::regnamespace" if schema else "current_schema()::regnamespace"
+    place = f"{literal(quote(schema))}::regnamespace" if schema else "quote_ident(current_schema())::regnamespace"
     members = " union all ".join(
         f"select '{catalog}'::regclass, made.oid from pg_catalog.{catalog} as made where {condition}"
         for catalog, condition in _MEMBERS
@@ -95,15 +95,15 @@ declare
   path constant text := current_setting('search_path');
   extension constant oid := pg_nextoid('pg_extension', 'oid', 'pg_extension_oid_index');
 begin
-  if exists (select from pg_extension where extname = '{name}') then
+  if exists (select from pg_extension where extname = {name}) then
     return;
   end if;
   {f"create schema if not exists {quote(imitation.schema or '')};" if makes_schema else ""}
   insert into pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
-  values (extension, '{name}', current_user::regrole, {place}, false, '{imitation.version}');
+  values (extension, {name}, quote_ident(current_user)::regrole, {place}, false, '{imitation.version}');
   insert into pg_depend (classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype)
   values ('pg_extension'::regclass, extension, 0, 'pg_namespace'::regclass, {place}, 0, 'n');
-  perform set_config('search_path', quote_ident({place}::text), true);
+  perform set_config('search_path', {place}::text, true);
   execute $referee_script$
 {imitation.source.text}
 $referee_script$;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,7 +98,11 @@ class Process:
 
     def connect(self, database: str, user: str, limits: Limits | None = None, **settings: str) -> Session:
         """A session that may write, without time limits unless some are given."""
-        return connect_local(self.folder, self.port, database, user, limits, **settings)
+        return connect_local(self.folder, self.port, database, user, limits, self._explain, **settings)
+
+    def _explain(self) -> str:
+        """What the log says of the server's end."""
+        return f"Its log says: {_reason(self.folder / 'log')}"
 
     @property
     def is_running(self) -> bool:
@@ -144,14 +149,17 @@ class Process:
 
 def _reason(log: Path) -> str:
     """What the server's log gives as the reason, and what to do about the usual ones."""
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    telling = [line.partition("FATAL:")[2] or line for line in lines if "FATAL:" in line] or lines[-1:]
-    said = " ".join(line.strip() for line in telling) or "it said nothing"
+    text = log.read_text(errors="replace") if log.exists() else ""
+    lines = [line for line in text.splitlines() if line.strip()]
+    telling = [
+        line for line in lines if re.search(r"FATAL:|PANIC:|No space left|shutdown request|terminated by signal", line)
+    ] or lines[-1:]
+    said = re.sub(r"^.*?\b[A-Z]+:\s+", "", telling[0]).rstrip(".") if telling else "nothing"
     if "No space left" in said:
         return f"{said}. Free some space, or point REFEREE_TEMP_DIR to a folder with about 300 MB of room."
     if "Address already in use" in " ".join(lines) or "could not create any TCP/IP sockets" in said:
         return f"{said}. Another program uses that port: choose another, or none."
-    return f"{said}. If it stays so, report it with this line."
+    return f"{said}. If it happens again, report it with this line."
 
 
 def _start_watchdog(scratch: Scratch) -> subprocess.Popen[bytes]:

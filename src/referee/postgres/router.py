@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from referee.model.names import quote
 from referee.postgres.extensions import Imitation, creation
 from referee.postgres.host import Privileged
+from referee.postgres.session import literal
 
 _NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 _I = re.IGNORECASE | re.DOTALL
@@ -43,7 +44,10 @@ _CHANGES_ROLE = re.compile(rf"(?:alter|drop)\s+(?:role|user|group)\s+(?:if\s+exi
 _MAKES_ROLE = re.compile(rf"\bcreate\s+(?:role|user|group)\s+(?P<role>{_NAME})", _I)
 _DO = re.compile(r"do\b", _I)
 _IN_DO = re.compile(rf"\b(?:drop\s+trigger|policy)\b.*?\bon\s+(?P<schema>{_NAME})\s*\.\s*(?P<table>{_NAME})", _I)
-_BACK_TO_LOGIN = re.compile(r"(?:reset\s+session\s+authorization|set\s+session\s+authorization\s+default)\Z", _I)
+_BACK_TO_LOGIN = re.compile(
+    r"(?:reset\s+session\s+authorization|set\s+session\s+authorization\s+default|(?P<all>discard\s+all))\Z", _I
+)
+_OTHER_LOGIN = re.compile(rf"set\s+(?:session\s+|local\s+)?session\s+authorization\s+(?P<role>{_NAME}|'[^']*')\Z", _I)
 
 
 def fold(name: str) -> str:
@@ -155,8 +159,14 @@ def _block(router: Router, statement: str) -> tuple[str, ...] | None:
 
 
 def _login(router: Router, statement: str) -> tuple[str, ...] | None:
-    """Going back to the login role means the migration role, not the superuser behind it."""
-    return (router.back,) if _BACK_TO_LOGIN.match(statement) else None
+    """The login role is the migration role, not the superuser behind it, who could become anybody."""
+    if found := _BACK_TO_LOGIN.match(statement):
+        return (statement, router.back) if found["all"] else (router.back,)
+    other = _OTHER_LOGIN.match(statement)
+    if other is None or router.role == router.superuser or fold(other["role"]).strip("'") == router.role:
+        return None
+    said = literal(f"permission denied to set session authorization {other['role']}")
+    return (f"do $referee$ begin raise insufficient_privilege using message = {said}; end $referee$",)
 
 
 _ROUTES: tuple[Callable[[Router, str], tuple[str, ...] | None], ...] = (

@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -173,16 +174,11 @@ def _runs_on(pid: int, data: Path) -> bool:
     """Whether the process is a server on this folder, and not another one that got the same number."""
     try:
         return str(data) in Path(f"/proc/{pid}/cmdline").read_text()
-    except FileNotFoundError:
+    except OSError:
         if Path("/proc/self").exists():
             return False
-    except OSError:
-        return False
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
+    shown = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return str(data) in shown.stdout
 
 
 def _wait_until_gone(pid: int, data: Path, patience: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Set
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -113,7 +113,8 @@ class Server:
         try:
             yield name
         finally:
-            if self._process.is_running:
+            # A server that has failed is thrown away whole, and its failure is told already.
+            with suppress(ServerError):
                 self.drop_database(name)
 
     def connect(self, database: str, user: str | None = None, limits: Limits | None = None) -> Session:

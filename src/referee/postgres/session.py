@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,10 @@ Row = tuple[Any, ...]
 #: The oldest server whose catalogs referee reads.
 OLDEST = 13
 
+# What the driver puts around the reason without adding to it.
+_CHATTER = re.compile(r"consuming input failed: |This probably means the server terminated abnormally .*")
+# Class 53: no disk, no memory, no connection left. That says nothing about the statement.
+_OUT_OF_RESOURCES = "53"
 # The server is shut down, crashes, or drops this session.
 _GOING_DOWN = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
 _DRIVER = re.compile(r"^(postgres(?:ql)?)\+\w+://")
@@ -72,6 +76,10 @@ class FailedStatementError(StatementError):
         self.report = report
 
 
+class PasswordNeededError(ServerError):
+    """The server asks for a password and none was given: ask for it, and connect again with ``password=...``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Time limits of a session, in seconds; None for none."""
@@ -88,8 +96,12 @@ class Session:
     ``notices`` collects what the server says besides, oldest first.
     """
 
-    def __init__(self, connection: psycopg.Connection[Row], place: str) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Row], place: str, explain: Callable[[], str] | None = None
+    ) -> None:
+        """``explain`` tells, after the connection broke, what happened to the server."""
         self._connection = connection
+        self._explain = explain
         self.place = place
         self.notices: list[Report] = []
         connection.add_notice_handler(lambda said: self.notices.append(Report.of(said)))
@@ -217,12 +229,24 @@ class Session:
         try:
             yield
         except psycopg.Error as error:
-            if error.sqlstate is not None and not self._connection.closed and error.sqlstate not in _GOING_DOWN:
+            state = error.sqlstate
+            if state is not None and state.startswith(_OUT_OF_RESOURCES):
+                raise ServerError(self._exhausted(Report.of(error.diag))) from None
+            if state is not None and not self._connection.closed and state not in _GOING_DOWN:
                 raise FailedStatementError(Report.of(error.diag)) from None
             raise ServerError(self._lost(error)) from None
 
+    def _exhausted(self, report: Report) -> str:
+        hint = f" {report.hint}" if report.hint else ""
+        return (
+            f"{self.place[0].upper()}{self.place[1:]} has run out of room: {report.message}.{hint} "
+            "Nothing that was run is to blame: free some space there, or give it more, and run the command again."
+        )
+
     def _lost(self, error: psycopg.Error) -> str:
-        said = " ".join(str(error).split()).rstrip(".")
+        said = _CHATTER.sub("", " ".join(str(error).split())).rstrip(". ")
+        if self._explain is not None:
+            return f"The connection to {self.place} was lost: {said}. {self._explain()}"
         return (
             f"The connection to {self.place} was lost: {said}. "
             "Look into the server's log for the reason; if it was a time limit or a restart, run the command again."
@@ -244,7 +268,8 @@ def connect(url: str, *, read_only: bool = True, limits: Limits | None = None, *
 
     What it leaves open comes from the environment as libpq reads it (PGPASSWORD, PGSERVICE, ~/.pgpass, PGSSLMODE, ...).
     ``settings`` are further connection parameters. With ``read_only`` the server refuses every write. Raises UsageError
-    where the URL makes no sense, and ServerError where no connection comes about or the server is too old.
+    where the URL makes no sense, PasswordNeededError where a password is missing, and ServerError where no connection
+    comes about for another reason or the server is too old.
     """
     limits = limits or Limits()
     parameters = {
@@ -295,11 +320,18 @@ def _connect_guarded(parameters: Mapping[str, str], guards: Mapping[str, str], p
         return connection
     except psycopg.Error as error:
         said = without_password(str(error), parameters)
-        raise ServerError(advise(said, error.sqlstate, parameters, place)) from None
+        kind = PasswordNeededError if "no password supplied" in said else ServerError
+        raise kind(advise(said, error.sqlstate, parameters, place)) from None
 
 
 def connect_local(
-    folder: Path, port: int, database: str, user: str, limits: Limits | None = None, **settings: str
+    folder: Path,
+    port: int,
+    database: str,
+    user: str,
+    limits: Limits | None = None,
+    explain: Callable[[], str] | None = None,
+    **settings: str,
 ) -> Session:
     """A session, free to write, with a throw-away server whose socket is in ``folder``; the environment is ignored."""
     limits = limits or Limits(statement=None, lock=None)
@@ -322,7 +354,7 @@ def connect_local(
     parameters["options"] = f"{guards} {settings.get('options', '')} -c timezone=UTC".strip()
     place = f"the throw-away server, database {database}, user {user}"
     try:
-        return Session(_open(parameters), place)
+        return Session(_open(parameters), place, explain)
     except psycopg.Error as error:
         raise ServerError(advise(str(error), error.sqlstate, {}, place)) from None
 
