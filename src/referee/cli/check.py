@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -81,13 +81,13 @@ def _subject(
     return lambda config: check_files(path, config)
 
 
-def _render(diagnosis: Diagnosis, format_: str, output: str | None, verbose: bool) -> str:
+def _render(diagnosis: Diagnosis, format_: str, output: str | None, verbose: bool) -> str | Iterable[str]:
     from referee.cli.emit import repository_base, screen
 
     if format_ == "json":
         from referee.render import json
 
-        return json.render(diagnosis)
+        return json.pieces(diagnosis)
     if format_ == "github":
         from referee.render import github
 

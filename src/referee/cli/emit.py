@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 
 import click
 
@@ -15,14 +16,14 @@ _COLUMNS = 100
 _WIDEST = 120
 
 
-def emit(text: str, output: str | None, *, for_machines: bool = False) -> None:
-    """Writes a report to a file or to stdout; to machines always in UTF-8."""
+def emit(text: str | Iterable[str], output: str | None, *, for_machines: bool = False) -> None:
+    """Writes a report, whole or in pieces, to a file or to stdout; to machines always in UTF-8."""
     if output is not None:
         write_whole(output, text)
         return
     if for_machines and (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
         reconfigure(encoding="utf-8")
-    sys.stdout.write(text)
+    sys.stdout.writelines((text,) if isinstance(text, str) else text)
 
 
 def screen(output: str | None) -> tuple[int, Paint]:

@@ -6,6 +6,7 @@ Lines and columns count from 1, in code points; ends are exclusive. Objects are 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -146,26 +147,43 @@ class JsonIdentities(msgspec.Struct, frozen=True):
 
 def render(diagnosis: Diagnosis) -> str:
     """The whole diagnosis."""
-    return _encode(
-        JsonDiagnosis(
-            1,
-            __version__,
-            _subject(diagnosis.subject),
-            _identities(diagnosis),
-            tuple(_finding(finding) for finding in diagnosis.findings),
-            tuple(_gap(gap, diagnosis.origins) for gap in diagnosis.gaps),
-            _summary(diagnosis),
-        )
-    )
+    return "".join(pieces(diagnosis))
+
+
+def pieces(diagnosis: Diagnosis) -> Iterator[str]:
+    """The whole diagnosis in pieces, one for each item of a list, so that tens of thousands of findings need no more
+    memory than one. Put together they are what ``JsonDiagnosis`` says.
+    """
+    origins = diagnosis.origins
+    yield from _members(("version", 1), ("referee", __version__), ("subject", _subject(diagnosis.subject)))
+    yield from _list("identities", (_identity(identity, origins) for identity in diagnosis.identities.all))
+    yield from _list("findings", (_finding(finding) for finding in diagnosis.findings))
+    yield from _list("gaps", (_gap(gap, origins) for gap in diagnosis.gaps))
+    yield f',\n  "summary": {_indented(_summary(diagnosis), 1)}\n}}\n'
 
 
 def render_identities(diagnosis: Diagnosis) -> str:
     """The identities alone."""
-    return _encode(JsonIdentities(1, _identities(diagnosis)))
+    return _indented(JsonIdentities(1, _identities(diagnosis)), 0) + "\n"
 
 
-def _encode(value: msgspec.Struct) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+def _members(*members: tuple[str, object]) -> Iterator[str]:
+    for number, (name, value) in enumerate(members):
+        yield f'{"," if number else "{"}\n  "{name}": {_indented(value, 1)}'
+
+
+def _list(name: str, items: Iterable[object]) -> Iterator[str]:
+    opening = f',\n  "{name}": ['
+    is_empty = True
+    for item in items:
+        yield f"{opening}\n    {_indented(item, 2)}"
+        opening, is_empty = ",", False
+    yield f"{opening}]" if is_empty else "\n  ]"
+
+
+def _indented(value: object, level: int) -> str:
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return text.replace("\n", "\n" + "  " * level) if level else text
 
 
 def _subject(subject: Subject) -> JsonSubject:
