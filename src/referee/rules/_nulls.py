@@ -206,12 +206,15 @@ def _of_case(case: Case, facts: Facts) -> Nullness:
     results: list[Nullness] = []
     for test, result in zip(case.tests, case.results, strict=True):
         held = Truth.UNKNOWN if case.subject is not None else truth(test, facts)
-        if held is Truth.TRUE:
+        if held in (Truth.FALSE, Truth.NULL):
+            continue
+        if case.subject is not None:
             results.append(nullness(result, facts))
+            continue
+        results.append(nullness(result, assume(test, True, facts)))
+        if held is Truth.TRUE:
             break
-        if held in (Truth.SOME, Truth.UNKNOWN):
-            given = facts if case.subject is not None else assume(test, True, facts)
-            results.append(nullness(result, given))
+        facts = assume(test, False, facts)
     else:
         results.append(ALWAYS if case.otherwise is None else nullness(case.otherwise, facts))
     if len(set(results)) == 1:
