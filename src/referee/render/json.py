@@ -151,8 +151,8 @@ def render(diagnosis: Diagnosis) -> str:
 
 
 def pieces(diagnosis: Diagnosis) -> Iterator[str]:
-    """The whole diagnosis in pieces, one for each item of a list, so that tens of thousands of findings need no more
-    memory than one. Put together they are what ``JsonDiagnosis`` says.
+    """The whole diagnosis in pieces, one for each item of a list, which is one line: tens of thousands of findings
+    need no more memory than one. Put together they are what ``JsonDiagnosis`` says.
     """
     origins = diagnosis.origins
     yield from _members(("version", 1), ("referee", __version__), ("subject", _subject(diagnosis.subject)))
@@ -176,14 +176,13 @@ def _list(name: str, items: Iterable[object]) -> Iterator[str]:
     opening = f',\n  "{name}": ['
     is_empty = True
     for item in items:
-        yield f"{opening}\n    {_indented(item, 2)}"
+        yield f"{opening}\n    {msgspec.json.encode(item).decode()}"
         opening, is_empty = ",", False
     yield f"{opening}]" if is_empty else "\n  ]"
 
 
 def _indented(value: object, level: int) -> str:
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    return text.replace("\n", "\n" + "  " * level) if level else text
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode().replace("\n", "\n" + "  " * level)
 
 
 def _subject(subject: Subject) -> JsonSubject:
