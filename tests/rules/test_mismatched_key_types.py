@@ -27,7 +27,7 @@ def keys(own: str, other: str, more: str = "") -> str:
         ("varchar(10)", "varchar(20)", "22001"),
         ("char(10)", "varchar(36)", "22001"),
         ("timestamp", "timestamptz", "23503"),
-        ("double precision", "integer", "23503"),
+        ("real", "double precision", "23503"),
     ],
 )
 def test_a_narrower_column_is_a_warning(own: str, other: str, sqlstate: str) -> None:

@@ -371,7 +371,7 @@ def test_a_mirror_that_is_filled_on_confirmation_only() -> None:
 
 
 def test_a_disabled_trigger_fills_nothing() -> None:
-    text = mirror() + sync(INSERT) + "alter table auth.users disable trigger on_handle_new_user;"
+    text = mirror() + sync(INSERT) + "set role supabase_auth_admin; alter table auth.users disable trigger on_handle_new_user;"
     problem = only(text, "disabled")
     assert problem.severity is Severity.ERROR
     assert problem.remedy is not None
@@ -380,7 +380,7 @@ def test_a_disabled_trigger_fills_nothing() -> None:
 
 def test_a_disabled_trigger_that_another_replaces_is_information() -> None:
     more = function(INSERT, "other") + trigger("other")
-    text = mirror() + sync(INSERT) + more + "alter table auth.users disable trigger on_handle_new_user;"
+    text = mirror() + sync(INSERT) + more + "set role supabase_auth_admin; alter table auth.users disable trigger on_handle_new_user;"
     assert only(text, "disabled").severity is Severity.INFO
 
 

@@ -9,7 +9,8 @@ from referee.sql.statements import TypeWritten, Written
 
 
 class Context:
-    """The text of one statement and where it stands in the file. Trees count bytes of ``text``; records count characters of
+    """The text of one statement and where it stands in the file. Trees count bytes of ``text``; records count
+    characters of
     the file."""
 
     __slots__ = ("base", "chars", "text")
@@ -48,7 +49,9 @@ def type_written(tree: Tree) -> TypeWritten:
     name = parts[-1] if parts else ""
     if tree.get("pct_type"):
         return TypeWritten(None, "%type")
-    modifiers = tuple([_modifier(node) for node in tree["typmods"]]) if "typmods" in tree else ()
+    modifiers: tuple[str, ...] = ()
+    if "typmods" in tree:
+        modifiers = tuple([_modifier(node) for node in tree["typmods"]])
     return TypeWritten(parts[-2] if len(parts) > 1 else None, name, modifiers, "arrayBounds" in tree)
 
 
@@ -91,8 +94,19 @@ def role_name(spec: Tree) -> str:
     }.get(kind, "")
 
 
+def is_on(option: Tree | None) -> bool:
+    """Whether a boolean option (a DefElem) is on; one without a value is."""
+    if option is None:
+        return False
+    argument = option.get("arg")
+    if argument is None:
+        return True
+    text = str(next(iter(next(iter(argument.values())).values()), "")).lower()
+    return text in ("true", "on", "1", "yes", "t", "y")
+
+
 def find_all(tree: Any, kind: str) -> list[Tree]:
-    """Every node of a kind in a tree, in the order of the text; the search does not go on inside a node that is found."""
+    """Every node of a kind in a tree, in the order of the text; not those inside a node that is found."""
     found: list[Tree] = []
     stack = [tree]
     while stack:

@@ -6,18 +6,20 @@ from typing import Any
 
 from referee.model.names import quote
 from referee.sql import tokens
-from referee.sql.context import Context, constant_text, role_name, strings, type_written, written_name
+from referee.sql.context import Context, constant_text, is_on, role_name, strings, type_written, written_name
 from referee.sql.ddl_tables import column, object_arguments
 from referee.sql.parse import Tree
 from referee.sql.statements import (
     Action,
     AddEnumLabel,
+    AlterDomain,
     AlterFunction,
     CreateComposite,
     CreateDomain,
     CreateEnum,
     CreateExtension,
     CreateFunction,
+    CreateOtherType,
     CreatePolicy,
     CreateRole,
     CreateSequence,
@@ -27,10 +29,12 @@ from referee.sql.statements import (
     Drop,
     GrantRights,
     GrantRole,
+    Reassign,
     Rename,
     RoleSetting,
     SetSchema,
     SetVariable,
+    Transaction,
     TypeWritten,
     Unreadable,
     Written,
@@ -38,6 +42,9 @@ from referee.sql.statements import (
 
 # Settings that are lists of names (GUC_LIST_QUOTE; PostgreSQL 18, guc_tables.c): their words are stored quoted.
 _NAME_LISTS = frozenset({"search_path", "temp_tablespaces", "session_preload_libraries", "shared_preload_libraries"})
+
+# Settings whose names are kept in mixed case (PostgreSQL 18, guc_tables.c); the others are lower case.
+_MIXED_CASE = {"datestyle": "DateStyle", "intervalstyle": "IntervalStyle", "timezone": "TimeZone"}
 
 _TIMINGS = {0: "AFTER", 2: "BEFORE", 64: "INSTEAD OF"}
 _EVENTS = ((4, "insert"), (8, "delete"), (16, "update"), (32, "truncate"))
@@ -50,7 +57,9 @@ def create_function(context: Context, tree: Tree) -> CreateFunction:
     options = {option["DefElem"]["defname"]: option["DefElem"] for option in tree.get("options", ())}
     parameters = [wrapped["FunctionParameter"] for wrapped in tree.get("parameters", ())]
     inputs = [part for part in parameters if part.get("mode") not in ("FUNC_PARAM_OUT", "FUNC_PARAM_TABLE")]
-    outputs = [part for part in parameters if part.get("mode") in ("FUNC_PARAM_OUT", "FUNC_PARAM_INOUT", "FUNC_PARAM_TABLE")]
+    outputs = [
+        part for part in parameters if part.get("mode") in ("FUNC_PARAM_OUT", "FUNC_PARAM_INOUT", "FUNC_PARAM_TABLE")
+    ]
     returns, returns_set = _returns(tree.get("returnType"), outputs)
     body, start, end, offsets = _body(context, tree, options)
     return CreateFunction(
@@ -71,7 +80,32 @@ def create_function(context: Context, tree: Tree) -> CreateFunction:
         _boolean(options.get("strict")),
         _settings([option["DefElem"] for option in tree.get("options", ())]),
         any(part.get("mode") == "FUNC_PARAM_TABLE" for part in outputs),
+        _defaults(context, inputs),
+        tuple([part.get("name", "") for part in outputs if part.get("mode") != "FUNC_PARAM_INOUT"]),
     )
+
+
+def _defaults(context: Context, inputs: list[Tree]) -> tuple[str | None, ...]:
+    if not any("defexpr" in part for part in inputs):
+        return ()
+    return tuple([_argument_default(context, part) if "defexpr" in part else None for part in inputs])
+
+
+def _argument_default(context: Context, part: Tree) -> str:
+    """The text behind DEFAULT or = up to the end of the argument."""
+    depth, start, end = 0, -1, -1
+    for kind, at, behind in tokens.tokens(context.text, context.local(part["argType"])):
+        sign = context.text[at]
+        if kind == "other" and sign in "([":
+            depth += 1
+        elif kind == "other" and sign in ")]" and depth:
+            depth -= 1
+        elif depth == 0 and kind == "other" and sign in ",)":
+            break
+        elif depth == 0 and start < 0 and (sign == "=" or context.text[at:behind].lower() == "default"):
+            start = behind
+        end = behind
+    return context.text[start:end].strip()
 
 
 def _returns(declared: Tree | None, outputs: list[Tree]) -> tuple[TypeWritten | None, bool]:
@@ -97,12 +131,14 @@ def _volatility(option: Tree | None) -> Any:
     return option["arg"]["String"]["sval"] if option else "volatile"
 
 
-def _settings(options: list[Tree]) -> tuple[tuple[str, str], ...]:
-    found = {}
+def _settings(options: list[Tree]) -> tuple[tuple[str, str | None], ...]:
+    found: dict[str, str | None] = {}
     for option in options:
         if option["defname"] == "set":
-            setting = variable(option["arg"]["VariableSetStmt"])
-            if setting is not None and setting.value is not None:
+            tree = option["arg"]["VariableSetStmt"]
+            if tree["kind"] == "VAR_SET_CURRENT":
+                found[setting_name(tree)] = None
+            elif (setting := variable(tree)) is not None and setting.value is not None:
                 found[setting.name] = setting.value
     return tuple(sorted(found.items()))
 
@@ -151,7 +187,7 @@ def _sql_body_start(text: str) -> int:
 
 def alter_function(context: Context, tree: Tree) -> AlterFunction:
     item = tree["func"]
-    security, strict, volatility, settings = None, None, None, []
+    security, strict, volatility, settings, from_current = None, None, None, [], []
     for wrapped in tree.get("actions", ()):
         option = wrapped["DefElem"]
         name = option["defname"]
@@ -161,10 +197,19 @@ def alter_function(context: Context, tree: Tree) -> AlterFunction:
             strict = _boolean(option)
         elif name == "volatility":
             volatility = _volatility(option)
+        elif name == "set" and option["arg"]["VariableSetStmt"]["kind"] == "VAR_SET_CURRENT":
+            from_current.append(setting_name(option["arg"]["VariableSetStmt"]))
         elif name == "set" and (setting := variable(option["arg"]["VariableSetStmt"])):
             settings.append((setting.name, setting.value))
     return AlterFunction(
-        written_name(item["objname"]), object_arguments(item), security, volatility, strict, tuple(settings)
+        written_name(item["objname"]),
+        object_arguments(item),
+        security,
+        volatility,
+        strict,
+        tuple(settings),
+        tuple(from_current),
+        tree["objtype"].removeprefix("OBJECT_").lower(),
     )
 
 
@@ -191,6 +236,8 @@ def create_trigger(context: Context, tree: Tree) -> CreateTrigger:
         tree.get("deferrable", False),
         tree.get("initdeferred", False),
         tree.get("replace", False),
+        context.written(tree["constrrel"]) if "constrrel" in tree else None,
+        "transitionRels" in tree,
     )
 
 
@@ -238,10 +285,13 @@ def grant(context: Context, tree: Tree) -> GrantRights | None:
     kind = tree["objtype"].removeprefix("OBJECT_").lower()
     if kind not in ("table", "schema", "function", "procedure", "routine"):
         return None
-    privileges = tuple([
-        (wrapped["AccessPriv"].get("priv_name", "all"), strings(wrapped["AccessPriv"].get("cols")))
-        for wrapped in tree.get("privileges", ())
-    ])
+    privileges = tuple(
+        [
+            (wrapped["AccessPriv"].get("priv_name", "all"), strings(wrapped["AccessPriv"].get("cols")))
+            for wrapped in tree.get("privileges", ())
+        ]
+    )
+    is_grant, option = tree.get("is_grant", False), tree.get("grant_option", False)
     names, arguments = [], []
     for node in tree.get("objects", ()):
         if "RangeVar" in node:
@@ -252,13 +302,16 @@ def grant(context: Context, tree: Tree) -> GrantRights | None:
             names.append(written_name(node["ObjectWithArgs"]["objname"]))
             arguments.append(object_arguments(node["ObjectWithArgs"]))
     return GrantRights(
-        tree.get("is_grant", False),
+        is_grant,
         "function" if kind in ("procedure", "routine") else kind,
         privileges,
         tuple(names),
         tuple([role_name(role) for role in tree.get("grantees", ())]),
         tree.get("targtype") == "ACL_TARGET_ALL_IN_SCHEMA",
         tuple(arguments),
+        option and not is_grant,
+        option and is_grant,
+        kind if kind in ("function", "procedure") else "routine",
     )
 
 
@@ -285,7 +338,9 @@ def default_privileges(context: Context, tree: Tree) -> DefaultRights | None:
 
 
 def create_role(context: Context, tree: Tree) -> CreateRole:
-    options, member_of = [], ()
+    options: list[tuple[str, bool]] = []
+    member_of: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
     for wrapped in tree.get("options", ()):
         option = wrapped["DefElem"]
         argument = option.get("arg", {})
@@ -293,8 +348,21 @@ def create_role(context: Context, tree: Tree) -> CreateRole:
             options.append((option["defname"], argument["Boolean"].get("boolval", False)))
         elif option["defname"] == "addroleto":
             member_of = tuple([role_name(role) for role in argument["List"]["items"]])
+        elif option["defname"] in ("rolemembers", "adminmembers"):
+            members += tuple([role_name(role) for role in argument["List"]["items"]])
     name = tree["role"] if isinstance(tree.get("role"), str) else role_name(tree["role"])
-    return CreateRole(name, tuple(options), member_of, isinstance(tree["role"], dict))
+    return CreateRole(name, tuple(options), member_of, isinstance(tree["role"], dict), members)
+
+
+def drop_role(context: Context, tree: Tree) -> Drop:
+    names = tuple([Written(None, role_name(role)) for role in tree.get("roles", ())])
+    return Drop("role", names, missing_ok=tree.get("missing_ok", False))
+
+
+def reassign(context: Context, tree: Tree) -> Reassign:
+    owner = role_name(tree["newrole"]) if "newrole" in tree else None
+    roles = tuple([role_name(role) for role in tree.get("roles", ())])
+    return Reassign(roles, owner, tree.get("behavior") == "DROP_CASCADE")
 
 
 def alter_role_set(context: Context, tree: Tree) -> RoleSetting | None:
@@ -312,19 +380,25 @@ def grant_role(context: Context, tree: Tree) -> GrantRole:
     )
 
 
+def setting_name(tree: Tree) -> str:
+    """The name of a setting, as pg_proc.proconfig holds it."""
+    name: str = tree.get("name", "").lower()
+    return _MIXED_CASE.get(name, name)
+
+
 def variable(tree: Tree) -> SetVariable | None:
     """SET and RESET, with the value as pg_proc.proconfig holds it."""
-    kind, name = tree["kind"], tree.get("name", "").lower()
+    kind, name, local = tree["kind"], setting_name(tree), tree.get("is_local", False)
     if kind == "VAR_RESET_ALL":
         return SetVariable("all", None)
     if kind in ("VAR_SET_DEFAULT", "VAR_RESET"):
-        return SetVariable(name, None)
+        return SetVariable(name, None, local)
     if kind != "VAR_SET_VALUE":
         return None
     words = [constant_text(node["A_Const"]) or "" for node in tree.get("args", ()) if "A_Const" in node]
     if name in _NAME_LISTS:
         words = [quote(word) for word in words]
-    return SetVariable(name, ", ".join(words))
+    return SetVariable(name, ", ".join(words), local)
 
 
 def set_config(tree: Tree) -> SetVariable | None:
@@ -335,8 +409,24 @@ def set_config(tree: Tree) -> SetVariable | None:
     call = targets[0].get("ResTarget", {}).get("val", {}).get("FuncCall")
     if call is None or strings(call["funcname"])[-1] != "set_config" or len(call.get("args", ())) != 3:
         return None
-    name, value = (constant_text(argument.get("A_Const", {})) for argument in call["args"][:2])
-    return SetVariable(name.lower(), value) if name is not None and value is not None else None
+    name, value, local = (constant_text(argument.get("A_Const", {})) for argument in call["args"])
+    return SetVariable(name.lower(), value, local == "true") if name is not None and value is not None else None
+
+
+_TRANSACTIONS: dict[str, Any] = {
+    "TRANS_STMT_BEGIN": "begin",
+    "TRANS_STMT_START": "begin",
+    "TRANS_STMT_COMMIT": "commit",
+    "TRANS_STMT_ROLLBACK": "rollback",
+    "TRANS_STMT_SAVEPOINT": "savepoint",
+    "TRANS_STMT_RELEASE": "release",
+    "TRANS_STMT_ROLLBACK_TO": "rollback to",
+}
+
+
+def transaction(context: Context, tree: Tree) -> Transaction | None:
+    kind = _TRANSACTIONS.get(tree["kind"])
+    return None if kind is None else Transaction(kind, tree.get("savepoint_name", ""))
 
 
 # Types, views, sequences, extensions
@@ -358,19 +448,69 @@ def alter_enum(context: Context, tree: Tree) -> AddEnumLabel:
 
 
 def create_domain(context: Context, tree: Tree) -> CreateDomain:
-    not_null, default, checks = False, None, []
+    not_null, default = False, None
+    checks: list[tuple[str | None, str]] = []
     for wrapped in tree.get("constraints", ()):
         node = wrapped["Constraint"]
-        start = context.local(node)
         if node["contype"] == "CONSTR_NOTNULL":
             not_null = True
         elif node["contype"] == "CONSTR_DEFAULT":
-            at = start + len("default")
+            at = context.local(node) + len("default")
             default = context.text[at : tokens.default_end(context.text, at)].strip()
         elif node["contype"] == "CONSTR_CHECK":
-            first, last = tokens.inside_parentheses(context.text, start)
-            checks.append(context.text[first:last])
-    return CreateDomain(written_name(tree["domainname"]), type_written(tree["typeName"]), not_null, default, tuple(checks))
+            checks.append((node.get("conname"), _expression_of(context, node)))
+    return CreateDomain(
+        written_name(tree["domainname"]), type_written(tree["typeName"]), not_null, default, tuple(checks)
+    )
+
+
+def _expression_of(context: Context, check: Tree) -> str:
+    first, last = tokens.inside_parentheses(context.text, context.local(check))
+    return context.text[first:last]
+
+
+_DOMAIN_CHANGES: dict[str, Any] = {
+    "T": "default",
+    "O": "set not null",
+    "N": "drop not null",
+    "C": "add",
+    "X": "drop",
+    "V": "validate",
+}
+
+
+def alter_domain(context: Context, tree: Tree) -> AlterDomain | None:
+    kind: Any = _DOMAIN_CHANGES.get(tree["subtype"])
+    if kind is None:
+        return None
+    name, expression = tree.get("name"), None
+    if kind == "add":
+        node = tree["def"]["Constraint"]
+        if node["contype"] == "CONSTR_NOTNULL":
+            kind = "set not null"
+        else:
+            name, expression = node.get("conname"), _expression_of(context, node)
+    elif kind == "default" and "def" in tree:
+        start = max(tokens.after_word(context.text, 0, "default"), 0)
+        expression = context.text[start : tokens.default_end(context.text, start)].strip()
+    return AlterDomain(written_name(tree["typeName"]), kind, name, expression, tree.get("missing_ok", False))
+
+
+def create_range(context: Context, tree: Tree) -> CreateOtherType:
+    names = [written_name(tree["typeName"])]
+    for wrapped in tree.get("params", ()):
+        option = wrapped["DefElem"]
+        if option["defname"] == "multirange_type_name":
+            names.append(written_name(option["arg"]["TypeName"].get("names")))
+    return CreateOtherType(tuple(names), len(names) == 1)
+
+
+def define(context: Context, tree: Tree) -> Action | None:
+    """CREATE TYPE of a base type, CREATE AGGREGATE; operators, collations and so on do not matter to a schema."""
+    kind = tree["kind"]
+    if kind == "OBJECT_TYPE":
+        return CreateOtherType((written_name(tree["defnames"]),))
+    return unsupported("CREATE AGGREGATE")(context, tree) if kind == "OBJECT_AGGREGATE" else None
 
 
 def create_composite(context: Context, tree: Tree) -> CreateComposite:
@@ -385,7 +525,7 @@ def create_view(context: Context, tree: Tree) -> CreateView:
         context.written(tree["view"]),
         context.text[start:].strip() if start >= 0 else "",
         tree.get("replace", False),
-        security_invoker=_is_on(options.get("security_invoker")),
+        security_invoker=is_on(options.get("security_invoker")),
         temporary=tree["view"].get("relpersistence") == "t",
     )
 
@@ -401,18 +541,26 @@ def create_materialized_view(context: Context, tree: Tree) -> CreateView:
     )
 
 
-def _is_on(option: Tree | None) -> bool:
-    if option is None:
-        return False
-    argument = option.get("arg")
-    if argument is None:
-        return True
-    text = str(next(iter(next(iter(argument.values())).values()), "")).lower()
-    return text in ("true", "on", "1", "yes")
-
-
 def create_sequence(context: Context, tree: Tree) -> CreateSequence:
-    return CreateSequence(context.written(tree["sequence"]), tree.get("if_not_exists", False))
+    return CreateSequence(
+        context.written(tree["sequence"]),
+        tree.get("if_not_exists", False),
+        _sequence_owner(tree),
+        temporary=tree["sequence"].get("relpersistence") == "t",
+    )
+
+
+def alter_sequence(context: Context, tree: Tree) -> CreateSequence | None:
+    owner = _sequence_owner(tree)
+    return CreateSequence(context.written(tree["sequence"]), False, owner, True) if owner is not None else None
+
+
+def _sequence_owner(tree: Tree) -> tuple[Written, str] | None:
+    for wrapped in tree.get("options", ()):
+        if wrapped["DefElem"]["defname"] == "owned_by":
+            words = strings(wrapped["DefElem"]["arg"]["List"]["items"])
+            return (Written(words[-3] if len(words) > 2 else None, words[-2]), words[-1]) if len(words) > 1 else None
+    return None
 
 
 def create_extension(context: Context, tree: Tree) -> CreateExtension:
@@ -428,7 +576,6 @@ def create_extension(context: Context, tree: Tree) -> CreateExtension:
 
 _RELATIONS = frozenset({"table", "view", "matview", "index", "sequence", "foreign_table"})
 _PARTS = frozenset({"trigger", "policy", "rule"})
-_ROUTINES = frozenset({"function", "procedure", "routine", "aggregate"})
 
 
 def drop(context: Context, tree: Tree) -> Drop | None:
@@ -449,7 +596,7 @@ def drop(context: Context, tree: Tree) -> Drop | None:
             names.append(written_name(node["ObjectWithArgs"]["objname"]))
             arguments.append(object_arguments(node["ObjectWithArgs"]))
     return Drop(
-        "function" if kind in _ROUTINES else kind,
+        kind,
         tuple(names),
         tuple(parts),
         tuple(arguments),
@@ -464,12 +611,10 @@ def rename(context: Context, tree: Tree) -> Rename | None:
     if "relation" in tree:
         part = tree.get("subname", "")
         return Rename(kind, context.written(tree["relation"]), new, part, missing_ok)
-    if kind == "schema":
+    if kind in ("schema", "role"):
         return Rename(kind, Written(None, tree.get("subname", "")), new)
     name, arguments = _object(tree.get("object", {}))
-    if name is None:
-        return None
-    return Rename("function" if kind in _ROUTINES else kind, name, new, tree.get("subname", ""), missing_ok, arguments)
+    return None if name is None else Rename(kind, name, new, tree.get("subname", ""), missing_ok, arguments)
 
 
 def set_schema(context: Context, tree: Tree) -> SetSchema | None:
@@ -480,7 +625,7 @@ def set_schema(context: Context, tree: Tree) -> SetSchema | None:
     name, arguments = _object(tree.get("object", {}))
     if name is None:
         return None
-    return SetSchema("function" if kind in _ROUTINES else kind, name, new, missing_ok, arguments)
+    return SetSchema(kind, name, new, missing_ok, arguments)
 
 
 def _object(node: Tree) -> tuple[Written | None, tuple[TypeWritten, ...] | None]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from referee.model.names import MAX_NAME_BYTES, clip
 from referee.sql import tokens
-from referee.sql.context import Context, find_all, role_name, strings, type_written, written_name
+from referee.sql.context import Context, find_all, is_on, role_name, strings, type_written, written_name
 from referee.sql.parse import Tree
 from referee.sql.statements import (
     Action,
@@ -54,7 +55,7 @@ def create_table(context: Context, tree: Tree) -> CreateTable:
         tree.get("if_not_exists", False),
         "partspec" in tree,
         relation.get("relpersistence") == "t",
-        unknown_columns="ofTypename" in tree,
+        of_type=written_name(tree["ofTypename"].get("names")) if "ofTypename" in tree else None,
     )
 
 
@@ -155,9 +156,8 @@ def constraint(context: Context, node: Tree, column_name: str | None = None) -> 
         columns = check_columns(node)
     elif kind == "exclude":
         expression = "exclude"
-        columns = tuple(
-            [element["List"]["items"][0]["IndexElem"].get("name", "expr") for element in node.get("exclusions", ())]
-        )
+        elements = [element["List"]["items"][0]["IndexElem"] for element in node.get("exclusions", ())]
+        columns = index_labels(elements)
     return Constraint(
         kind,  # type: ignore[arg-type]
         context.base + start,
@@ -170,6 +170,11 @@ def constraint(context: Context, node: Tree, column_name: str | None = None) -> 
         index=node.get("indexname"),
         expression=expression,
         nulls_not_distinct=node.get("nulls_not_distinct", False),
+        enforced=node.get("is_enforced", True) if kind == "check" else True,
+        begin=context.base + start,
+        include=strings(node.get("including")),
+        overlaps=node.get("without_overlaps", False),
+        inherit=not node.get("is_no_inherit", False),
     )
 
 
@@ -193,63 +198,112 @@ def _foreign_key(context: Context, node: Tree, start: int, own: tuple[str, ...])
         node.get("skip_validation", False),
         node.get("is_enforced", False),
         begin=context.base + start,
+        overlaps=node.get("fk_with_period", False),
     )
 
 
 def check_columns(tree: Tree) -> tuple[str, ...]:
     """The columns that an expression names, each once."""
-    names = [fields[-1]["String"]["sval"] for reference in find_all(tree, "ColumnRef")
-             if "String" in (fields := reference["fields"])[-1]]
+    names = [
+        fields[-1]["String"]["sval"]
+        for reference in find_all(tree, "ColumnRef")
+        if "String" in (fields := reference["fields"])[-1]
+    ]
     return tuple(dict.fromkeys(names))
 
 
 def create_index(context: Context, tree: Tree) -> CreateIndex:
-    columns: list[str | None] = []
-    labels = []
-    for wrapped in tree.get("indexParams", ()):
-        element = wrapped["IndexElem"]
-        columns.append(element.get("name"))
-        labels.append(element.get("name") or expression_label(element.get("expr", {})))
-    predicate = None
+    elements = [wrapped["IndexElem"] for wrapped in tree.get("indexParams", ())]
+    columns = tuple([element.get("name") for element in elements])
+    predicate, parts = None, ""
     if "whereClause" in tree:
         start = tokens.after_word(context.text, 0, "where")
         predicate = context.text[start:].strip() if start >= 0 else ""
+    if None in columns:
+        relation = tokens.qualified_name_end(context.text, context.local(tree["relation"]))
+        parts = context.text[max(context.text.find("(", relation), 0) :]
     return CreateIndex(
         context.written(tree["relation"]),
         tree.get("idxname"),
-        tuple(columns),
-        tuple(labels),
+        columns,
+        index_labels(elements),
         tree.get("unique", False),
         tree.get("accessMethod", "btree"),
         predicate,
         tuple([part["IndexElem"].get("name", "") for part in tree.get("indexIncludingParams", ())]),
         tree.get("if_not_exists", False),
         tree.get("nulls_not_distinct", False),
+        parts,
+        not tree["relation"].get("inh", False),
     )
 
 
+def index_labels(elements: list[Tree]) -> tuple[str, ...]:
+    """The names of an index's columns (ChooseIndexColumnNames; PostgreSQL 18, indexcmds.c): each only once."""
+    found: list[str] = []
+    for element in elements:
+        wanted = name = element.get("name") or expression_label(element.get("expr", {}))
+        number = 0
+        while name in found:
+            number += 1
+            suffix = str(number)
+            name = clip(wanted, MAX_NAME_BYTES - len(suffix)) + suffix
+        found.append(name)
+    return tuple(found)
+
+
 def expression_label(tree: Tree) -> str:
-    """What FigureIndexColname() makes of an expression (PostgreSQL 18, parse_target.c), for the usual kinds."""
+    """What FigureIndexColname() makes of an expression (PostgreSQL 18, parse_target.c)."""
+    return _label(tree)[0] or "expr"
+
+
+def _label(tree: Tree) -> tuple[str, int]:
+    """A name for an expression and how good it is: 2 is good, 1 gives way to a better one, 0 is none."""
     for kind, node in tree.items():
-        if kind == "FuncCall":
-            return strings(node["funcname"])[-1]
-        if kind == "ColumnRef":
-            return strings([field for field in node["fields"] if "String" in field])[-1]
-        if kind == "CoalesceExpr":
-            return "coalesce"
-        if kind == "MinMaxExpr":
-            return "greatest" if node.get("op") == "IS_GREATEST" else "least"
-        if kind == "A_ArrayExpr":
-            return "array"
-        if kind == "TypeCast":
-            inner = expression_label(node["arg"])
-            return inner if inner != "expr" else strings(node["typeName"]["names"])[-1]
-        if kind == "CollateClause":
-            return expression_label(node["arg"])
-        if kind == "CaseExpr":
-            inner = expression_label(node.get("defresult", {}))
-            return inner if inner != "expr" else "case"
-    return "expr"
+        if kind in _FIXED_LABELS:
+            return _FIXED_LABELS[kind], 2
+        reader = _LABELS.get(kind)
+        return reader(node) if reader is not None else ("", 0)
+    return "", 0
+
+
+def _column_label(node: Tree) -> tuple[str, int]:
+    names = strings([field for field in node["fields"] if "String" in field])
+    return (names[-1], 2) if names else ("", 0)
+
+
+def _cast_label(node: Tree) -> tuple[str, int]:
+    name, strength = _label(node["arg"])
+    return (name, strength) if strength > 1 else (strings(node["typeName"]["names"])[-1], 1)
+
+
+def _case_label(node: Tree) -> tuple[str, int]:
+    name, strength = _label(node.get("defresult", {}))
+    return (name, strength) if strength > 1 else ("case", 1)
+
+
+def _field_label(node: Tree) -> tuple[str, int]:
+    names = strings([part for part in node.get("indirection", ()) if "String" in part])
+    return (names[-1], 2) if names else _label(node["arg"])
+
+
+_FIXED_LABELS = {
+    "A_ArrayExpr": "array",
+    "CoalesceExpr": "coalesce",
+    "GroupingFunc": "grouping",
+    "RowExpr": "row",
+}
+_LABELS: dict[str, Callable[[Tree], tuple[str, int]]] = {
+    "A_Expr": lambda node: ("nullif", 2) if node.get("kind") == "AEXPR_NULLIF" else ("", 0),
+    "A_Indirection": _field_label,
+    "CaseExpr": _case_label,
+    "CollateClause": lambda node: _label(node["arg"]),
+    "ColumnRef": _column_label,
+    "FuncCall": lambda node: (strings(node["funcname"])[-1], 2),
+    "MinMaxExpr": lambda node: ("greatest" if node.get("op") == "IS_GREATEST" else "least", 2),
+    "SQLValueFunction": lambda node: (node.get("op", "").removeprefix("SVFOP_").lower().removesuffix("_n"), 2),
+    "TypeCast": _cast_label,
+}
 
 
 # ALTER TABLE
@@ -277,14 +331,18 @@ def _alter_constraint(context: Context, tree: Tree) -> AlterAction:
 
 
 def _column_type(context: Context, tree: Tree) -> AlterAction:
-    return AlterAction("type", tree["name"], type=type_written(tree["def"]["ColumnDef"]["typeName"]))
+    definition = tree["def"]["ColumnDef"]
+    using = "using" if "raw_default" in definition else None
+    return AlterAction("type", tree["name"], type=type_written(definition["typeName"]), text=using)
 
 
 def _column_default(context: Context, tree: Tree) -> AlterAction:
     if "def" not in tree:
         return AlterAction("default", tree["name"])
     start = tokens.after_word(context.text, _default_search_start(context, tree), "default")
-    return AlterAction("default", tree["name"], text=context.text[start : tokens.default_end(context.text, start)].strip())
+    return AlterAction(
+        "default", tree["name"], text=context.text[start : tokens.default_end(context.text, start)].strip()
+    )
 
 
 def _default_search_start(context: Context, tree: Tree) -> int:
@@ -323,7 +381,24 @@ def _named(kind: str) -> _ActionReader:
 
 def _identity(context: Context, tree: Tree) -> AlterAction:
     node = tree.get("def", {}).get("Constraint", {})
-    return AlterAction("add identity", tree["name"], text="always" if node.get("generated_when") == "a" else "by default")
+    return AlterAction(
+        "add identity", tree["name"], text="always" if node.get("generated_when") == "a" else "by default"
+    )
+
+
+def _set_identity(context: Context, tree: Tree) -> AlterAction | None:
+    for wrapped in tree.get("def", {}).get("List", {}).get("items", ()):
+        option = wrapped["DefElem"]
+        if option["defname"] == "generated":
+            always = option["arg"].get("Integer", {}).get("ival") == ord("a")
+            return AlterAction("set identity", tree["name"], text="always" if always else "by default")
+    return None
+
+
+def _set_expression(context: Context, tree: Tree) -> AlterAction:
+    start = tokens.after_word(context.text, 0, "expression")
+    first, last = tokens.inside_parentheses(context.text, max(start, 0))
+    return AlterAction("set expression", tree["name"], text=context.text[first:last])
 
 
 def _attach(context: Context, tree: Tree) -> AlterAction:
@@ -339,14 +414,16 @@ def _owner(context: Context, tree: Tree) -> AlterAction:
 
 
 def _inherit(context: Context, tree: Tree) -> AlterAction:
-    return AlterAction("inherit", other=context.written(tree["def"]["RangeVar"]))
+    kind = "inherit" if tree["subtype"] == "AT_AddInherit" else "no inherit"
+    return AlterAction(kind, other=context.written(tree["def"]["RangeVar"]))
 
 
 def _view_options(context: Context, tree: Tree) -> AlterAction | None:
     for wrapped in tree.get("def", {}).get("List", {}).get("items", ()):
         option = wrapped["DefElem"]
         if option["defname"] == "security_invoker":
-            return AlterAction("security invoker", text=str(option.get("arg", {})))
+            is_set = tree["subtype"] == "AT_SetRelOptions" and is_on(option)
+            return AlterAction("security invoker", text="on" if is_set else "off")
     return None
 
 
@@ -384,6 +461,10 @@ _ACTIONS: dict[str, _ActionReader] = {
     "AT_AttachPartition": _attach,
     "AT_DetachPartition": _detach,
     "AT_AddInherit": _inherit,
+    "AT_DropInherit": _inherit,
+    "AT_SetIdentity": _set_identity,
+    "AT_SetExpression": _set_expression,
+    "AT_ResetRelOptions": _view_options,
     "AT_SetRelOptions": _view_options,
 }
 
@@ -399,7 +480,13 @@ def alter_table(context: Context, tree: Tree) -> Action | None:
             actions.append(action)
     if not actions:
         return None
-    return AlterTable(name, tuple(actions), tree.get("missing_ok", False))
+    return AlterTable(
+        name,
+        tuple(actions),
+        tree.get("missing_ok", False),
+        not tree["relation"].get("inh", False),
+        tree.get("objtype") == "OBJECT_TYPE",
+    )
 
 
 def alter_owner(context: Context, tree: Tree) -> Action | None:

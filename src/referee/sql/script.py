@@ -98,13 +98,7 @@ def _create_schema(context: Context, tree: Tree) -> CreateSchema:
         action = _action(context, element)
         if action is not None:
             elements.append(Statement(context.base, context.base + len(context.text), action))
-    return CreateSchema(
-        tree.get("schemaname") or owner or "", tree.get("if_not_exists", False), owner, tuple(elements)
-    )
-
-
-def _alter_table(context: Context, tree: Tree) -> Action | None:
-    return None if tree.get("objtype") == "OBJECT_TYPE" else tables.alter_table(context, tree)
+    return CreateSchema(tree.get("schemaname") or "", tree.get("if_not_exists", False), owner, tuple(elements))
 
 
 def _select(context: Context, tree: Tree) -> Action | None:
@@ -121,6 +115,7 @@ def _create_table_as(context: Context, tree: Tree) -> Action | None:
 
 _READERS: dict[str, _Reader] = {
     "AlterDefaultPrivilegesStmt": objects.default_privileges,
+    "AlterDomainStmt": objects.alter_domain,
     "AlterEnumStmt": lambda context, tree: objects.alter_enum(context, tree),
     "AlterFunctionStmt": objects.alter_function,
     "AlterObjectSchemaStmt": objects.set_schema,
@@ -128,7 +123,8 @@ _READERS: dict[str, _Reader] = {
     "AlterPolicyStmt": objects.alter_policy,
     "AlterRoleSetStmt": objects.alter_role_set,
     "AlterRoleStmt": objects.create_role,
-    "AlterTableStmt": _alter_table,
+    "AlterSeqStmt": objects.alter_sequence,
+    "AlterTableStmt": tables.alter_table,
     "CompositeTypeStmt": objects.create_composite,
     "CreateDomainStmt": objects.create_domain,
     "CreateEnumStmt": objects.create_enum,
@@ -136,6 +132,7 @@ _READERS: dict[str, _Reader] = {
     "CreateForeignTableStmt": tables.create_foreign_table,
     "CreateFunctionStmt": objects.create_function,
     "CreatePolicyStmt": objects.create_policy,
+    "CreateRangeStmt": objects.create_range,
     "CreateRoleStmt": objects.create_role,
     "CreateSchemaStmt": _create_schema,
     "CreateSeqStmt": objects.create_sequence,
@@ -143,13 +140,18 @@ _READERS: dict[str, _Reader] = {
     "CreateTableAsStmt": _create_table_as,
     "CreateTrigStmt": objects.create_trigger,
     "DoStmt": lambda context, tree: read_do(context, tree, read_statement),
+    "DefineStmt": objects.define,
+    "DropOwnedStmt": objects.reassign,
+    "DropRoleStmt": objects.drop_role,
     "DropStmt": objects.drop,
     "GrantRoleStmt": objects.grant_role,
     "GrantStmt": objects.grant,
     "IndexStmt": tables.create_index,
+    "ReassignOwnedStmt": objects.reassign,
     "RenameStmt": objects.rename,
     "RuleStmt": objects.unsupported("CREATE RULE"),
     "SelectStmt": _select,
+    "TransactionStmt": objects.transaction,
     "VariableSetStmt": lambda context, tree: objects.variable(tree),
     "ViewStmt": objects.create_view,
 }

@@ -1,8 +1,8 @@
 """Cuts a script into statements, as psql would, and never loses its place.
 
-The server's grammar reads SQL only; scripts hold more: a byte-order mark, psql's backslash commands (every new pg_dump opens
-with ``\\restrict``), data behind COPY ... FROM stdin, bodies with semicolons, quotes that nobody closed. All offsets count
-characters of the text as given.
+The server's grammar reads SQL only; scripts hold more: a byte-order mark, psql's backslash commands (every new pg_dump
+opens with ``\\restrict``), data behind COPY ... FROM stdin, bodies with semicolons, quotes that nobody closed. All
+offsets count characters of the text as given.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# One match is a run of characters that mean nothing here and then one thing that may hold or be a semicolon. Everything is
-# possessive, so that nothing backtracks; the leading run is what makes this fast.
+# One match is a run of characters that mean nothing here and then one thing that may hold or be a semicolon. Everything
+# is possessive, so that nothing backtracks; the leading run is what makes this fast.
 _THING = re.compile(
     r"""
     [^;'"$\\/\-]*+
@@ -46,8 +46,8 @@ _ENDS_STATEMENT = ("\\g", "\\watch", "\\crosstabview")
 class Statement(NamedTuple):
     """One statement: its range without the semicolon, leading comments and blanks.
 
-    ``blanked`` are ranges inside it that the server never sees (psql commands). ``unclosed`` is the offset of a quote, comment
-    or body that nobody closed, else -1. ``data`` is the range of the COPY data that follows.
+    ``blanked`` are ranges inside it that the server never sees (psql commands). ``unclosed`` is the offset of a quote,
+    comment or body that nobody closed, else -1. ``data`` is the range of the COPY data that follows.
     """
 
     start: int
@@ -111,13 +111,13 @@ class _Splitter:
         if self._is_inside(semicolon):
             return None
         statement = self._cut(semicolon)
-        if statement is not None and self.script[statement.start : statement.start + 4].lower() == "copy":
-            if _COPY.match(self.script, statement.start, statement.end):
-                statement = statement._replace(data=self._data())
-        return statement
+        if statement is None or self.script[statement.start : statement.start + 4].lower() != "copy":
+            return statement
+        reads_data = _COPY.match(self.script, statement.start, statement.end)
+        return statement._replace(data=self._data()) if reads_data else statement
 
     def _is_inside(self, semicolon: int) -> bool:
-        """Whether a semicolon stands inside a statement: in BEGIN ATOMIC ... END, or in CREATE RULE ... DO (...; ...)."""
+        """Whether a semicolon stands inside a statement: in BEGIN ATOMIC ... END, in CREATE RULE ... DO (...; ...)."""
         start = _skip_blank(self.script, self.begin, semicolon)
         if self.script[start : start + 6].lower() != "create":
             return False

@@ -1,7 +1,7 @@
 """What a script's statements do to a schema, as small records: the contribution of a file, whatever came before it.
 
-Names stand as written (folded, not resolved) and types too, because both depend on the search_path in force. All offsets are
-characters of the file. The records are msgspec structs so that a cache can keep them.
+Names stand as written (folded, not resolved) and types too, because both depend on the search_path in force. All
+offsets are characters of the file. The records are msgspec structs so that a cache can keep them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ class Written(NamedTuple):
 
 
 class TypeWritten(NamedTuple):
-    """A type as written: its name, its modifiers as text, whether it is an array. libpg_query has folded ``int`` to int4."""
+    """A type as written: its name, its modifiers as text, whether it is an array. libpg_query has folded ``int`` to
+    int4.
+    """
 
     schema: str | None
     name: str
@@ -33,7 +35,12 @@ class TypeWritten(NamedTuple):
 
 
 class Constraint(Record, frozen=True):
-    """A constraint of a table or column. ``start`` to ``end`` is what a finding about it points at; it begins at ``begin``."""
+    """A constraint of a table or column. ``start`` to ``end`` is what a finding about it points at; it begins at
+    ``begin``.
+
+    ``columns`` are those of a key, those that a check names, or for an exclusion what each element adds to a generated
+    name.
+    """
 
     kind: Literal["primary", "unique", "check", "foreign", "exclude", "not null"]
     start: int
@@ -54,6 +61,10 @@ class Constraint(Record, frozen=True):
     expression: str = ""
     nulls_not_distinct: bool = False
     begin: int = -1
+    include: tuple[str, ...] = ()
+    overlaps: bool = False
+    """WITHOUT OVERLAPS in a key, PERIOD in a foreign key."""
+    inherit: bool = True
 
 
 class ColumnSpec(Record, frozen=True):
@@ -90,7 +101,9 @@ class CreateTable(Record, frozen=True):
     temporary: bool = False
     foreign: bool = False
     unknown_columns: bool = False
-    """CREATE TABLE AS and OF: the columns are not in the text."""
+    """CREATE TABLE AS: the columns are not in the text."""
+    of_type: Written | None = None
+    """CREATE TABLE OF: the columns are those of a type."""
 
 
 class AlterAction(Record, frozen=True):
@@ -108,16 +121,20 @@ class AlterAction(Record, frozen=True):
 
 
 class AlterTable(Record, frozen=True):
+    """ALTER TABLE, and ALTER TYPE of a composite type where ``composite`` is set. ``only``: not its descendants."""
+
     name: Written
     actions: tuple[AlterAction, ...]
     if_exists: bool = False
+    only: bool = False
+    composite: bool = False
 
 
 class Drop(Record, frozen=True):
-    """DROP of tables, views, indexes, types, functions, schemas, extensions, triggers, policies, ...
+    """DROP of tables, views, indexes, types, routines, schemas, extensions, roles, triggers, policies, ...
 
-    ``names`` are their names; for triggers and policies ``parts`` runs in step and ``names`` are their tables; for functions
-    ``arguments`` runs in step (None where the text lists none).
+    ``names`` are their names; for triggers and policies ``parts`` runs in step and ``names`` are their tables; for
+    routines ``arguments`` runs in step (None where the text lists none).
     """
 
     kind: str
@@ -157,17 +174,21 @@ class CreateIndex(Record, frozen=True):
     name: str | None
     columns: tuple[str | None, ...]
     labels: tuple[str, ...]
-    """What each part adds to a generated name: the column, or the function's name, or "expr"."""
+    """The name of each part inside the index, which a generated name is made of: a column, a function or "expr"."""
     unique: bool = False
     method: str = "btree"
     predicate: str | None = None
     include: tuple[str, ...] = ()
     if_not_exists: bool = False
     nulls_not_distinct: bool = False
+    parts: str = ""
+    """The text from the parenthesis in front of the first part, where one of them is an expression."""
+    only: bool = False
 
 
 class CreateFunction(Record, frozen=True):
-    """CREATE FUNCTION or PROCEDURE. ``body_start`` is the offset of the body in the file; ``offsets`` where escapes make the two
+    """CREATE FUNCTION or PROCEDURE. ``body_start`` is the offset of the body in the file; ``offsets`` where escapes
+    make the two
     run out of step; -1 where the body is no text."""
 
     name: Written
@@ -185,12 +206,20 @@ class CreateFunction(Record, frozen=True):
     security_definer: bool = False
     volatility: Literal["volatile", "stable", "immutable"] = "volatile"
     strict: bool = False
-    settings: tuple[tuple[str, str], ...] = ()
+    settings: tuple[tuple[str, str | None], ...] = ()
+    """A value of None stands for FROM CURRENT."""
     returns_table: bool = False
+    defaults: tuple[str | None, ...] = ()
+    """The default of each argument as text; empty where there are none."""
+    outputs: tuple[str, ...] = ()
+    """The names of the arguments that only come out."""
+
+
+RoutineKind = Literal["function", "procedure", "routine", "aggregate"]
 
 
 class AlterFunction(Record, frozen=True):
-    """ALTER FUNCTION. A setting whose value is None is reset; "all" resets every one."""
+    """ALTER FUNCTION, PROCEDURE or ROUTINE. A setting whose value is None is reset; "all" resets every one."""
 
     name: Written
     arguments: tuple[TypeWritten, ...] | None
@@ -198,6 +227,9 @@ class AlterFunction(Record, frozen=True):
     volatility: Literal["volatile", "stable", "immutable"] | None = None
     strict: bool | None = None
     settings: tuple[tuple[str, str | None], ...] = ()
+    from_current: tuple[str, ...] = ()
+    """Settings that take the value they have in the session."""
+    kind: RoutineKind = "function"
 
 
 class CreateTrigger(Record, frozen=True):
@@ -214,6 +246,9 @@ class CreateTrigger(Record, frozen=True):
     deferrable: bool = False
     deferred: bool = False
     replace: bool = False
+    referenced: Written | None = None
+    """The table behind FROM of a constraint trigger."""
+    transition_tables: bool = False
 
 
 class CreatePolicy(Record, frozen=True):
@@ -232,7 +267,8 @@ class CreatePolicy(Record, frozen=True):
 class GrantRights(Record, frozen=True):
     """GRANT and REVOKE on objects. No privilege named means all. ``kind`` is "table", "schema", "function" or another.
 
-    ``everywhere``: on all objects of the named schemas.
+    ``everywhere``: on all objects of the named schemas. ``option_only``: REVOKE GRANT OPTION FOR, which leaves the
+    privilege.
     """
 
     grant: bool
@@ -242,6 +278,10 @@ class GrantRights(Record, frozen=True):
     grantees: tuple[str, ...]
     everywhere: bool = False
     arguments: tuple[tuple[TypeWritten, ...] | None, ...] = ()
+    option_only: bool = False
+    with_option: bool = False
+    routine: Literal["function", "procedure", "routine"] = "routine"
+    """What exactly was said where ``kind`` is "function"."""
 
 
 class DefaultRights(Record, frozen=True):
@@ -287,7 +327,18 @@ class CreateDomain(Record, frozen=True):
     base: TypeWritten
     not_null: bool
     default: str | None
-    checks: tuple[str, ...]
+    checks: tuple[tuple[str | None, str], ...]
+    """Name and expression."""
+
+
+class AlterDomain(Record, frozen=True):
+    """ALTER DOMAIN. ``kind`` is "default", "not null", "add", "drop" or "validate"; a default of None is none."""
+
+    name: Written
+    kind: Literal["default", "set not null", "drop not null", "add", "drop", "validate"]
+    constraint: str | None = None
+    expression: str | None = None
+    missing_ok: bool = False
 
 
 class CreateComposite(Record, frozen=True):
@@ -295,7 +346,17 @@ class CreateComposite(Record, frozen=True):
     columns: tuple[ColumnSpec, ...]
 
 
+class CreateOtherType(Record, frozen=True):
+    """A range type with its multirange, or a base type."""
+
+    names: tuple[Written, ...]
+    generated: bool = False
+    """Whether the multirange's name is to be made up."""
+
+
 class CreateView(Record, frozen=True):
+    """CREATE VIEW and CREATE MATERIALIZED VIEW."""
+
     name: Written
     definition: str
     replace: bool
@@ -306,8 +367,13 @@ class CreateView(Record, frozen=True):
 
 
 class CreateSequence(Record, frozen=True):
+    """CREATE SEQUENCE; ALTER SEQUENCE ... OWNED BY where ``alter`` is set. ``owner`` is its table and column."""
+
     name: Written
     if_not_exists: bool
+    owner: tuple[Written, str] | None = None
+    alter: bool = False
+    temporary: bool = False
 
 
 class SetVariable(Record, frozen=True):
@@ -315,6 +381,14 @@ class SetVariable(Record, frozen=True):
 
     name: str
     value: str | None
+    local: bool = False
+
+
+class Transaction(Record, frozen=True):
+    """BEGIN, COMMIT, ROLLBACK and what goes with savepoints."""
+
+    kind: Literal["begin", "commit", "rollback", "savepoint", "release", "rollback to"]
+    name: str = ""
 
 
 class CreateRole(Record, frozen=True):
@@ -324,6 +398,15 @@ class CreateRole(Record, frozen=True):
     options: tuple[tuple[str, bool], ...]
     member_of: tuple[str, ...] = ()
     alter: bool = False
+    members: tuple[str, ...] = ()
+
+
+class Reassign(Record, frozen=True):
+    """REASSIGN OWNED; DROP OWNED where ``owner`` is None."""
+
+    roles: tuple[str, ...]
+    owner: str | None
+    cascade: bool = False
 
 
 class RoleSetting(Record, frozen=True):
@@ -339,7 +422,9 @@ class GrantRole(Record, frozen=True):
 
 
 class Do(Record, frozen=True):
-    """The DDL that a DO block may run. ``conditional`` runs in step: whether a condition, loop or handler stands around it."""
+    """The DDL that a DO block may run. ``conditional`` runs in step: whether a condition, loop or handler stands around
+    it.
+    """
 
     statements: tuple[Statement, ...]
     conditional: tuple[bool, ...]
@@ -374,11 +459,15 @@ Action = (
     | CreateEnum
     | AddEnumLabel
     | CreateDomain
+    | AlterDomain
     | CreateComposite
+    | CreateOtherType
     | CreateView
     | CreateSequence
     | SetVariable
+    | Transaction
     | CreateRole
+    | Reassign
     | RoleSetting
     | GrantRole
     | Do

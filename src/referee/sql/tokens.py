@@ -40,10 +40,23 @@ _SIMPLE_DEFAULT = re.compile(
 )
 _ESCAPED = re.compile(r"'(?:[^'\\]++|\\.|'')*+'", re.DOTALL)
 
-# Keywords that can follow a DEFAULT expression inside a column definition (gram.y, ColConstraint; PostgreSQL 18). A b_expr
-# holds none of them bare, except inside CASE.
+# Keywords that can follow a DEFAULT expression inside a column definition (gram.y, ColConstraint; PostgreSQL 18). A
+# b_expr holds none of them bare, except inside CASE.
 _COLUMN_KEYWORDS = frozenset(
-    "not null constraint primary unique references check generated collate deferrable initially default".split()
+    [
+        "not",
+        "null",
+        "constraint",
+        "primary",
+        "unique",
+        "references",
+        "check",
+        "generated",
+        "collate",
+        "deferrable",
+        "initially",
+        "default",
+    ]
 )
 
 
@@ -54,9 +67,9 @@ def tokens(text: str, start: int, end: int | None = None) -> Iterator[tuple[str,
         kind, at = token.lastgroup or "other", token.end()
         if kind == "tag":
             kind = "dollar"
-        if kind == "word" and token.group() in ("e", "E") and text[at : at + 1] == "'":
-            if escaped := _ESCAPED.match(text, at, stop):
-                kind, at = "string", escaped.end()
+        is_prefix = kind == "word" and token.group() in ("e", "E") and text[at : at + 1] == "'"
+        if is_prefix and (escaped := _ESCAPED.match(text, at, stop)):
+            kind, at = "string", escaped.end()
         if kind != "blank":
             yield kind, token.start(), at
 
@@ -89,7 +102,7 @@ def inside_parentheses(text: str, start: int) -> tuple[int, int]:
 def after_word(text: str, start: int, word: str, end: int | None = None) -> int:
     """The offset behind the next bare ``word`` (lower case) outside parentheses; -1 where there is none."""
     first = _find_word(word, text, start, end)
-    if first == -1 or _find_word(word, text, first, end) == -1 and _is_plain(text, start, first):
+    if first == -1 or (_find_word(word, text, first, end) == -1 and _is_plain(text, start, first)):
         return first
     depth = 0
     for kind, at, behind in tokens(text, start, end):
@@ -141,7 +154,9 @@ def default_end(text: str, start: int) -> int:
 
 
 def references_clause(text: str, start: int, relation: int) -> tuple[int, int]:
-    """The range of ``REFERENCES table (columns)``, where the constraint starts at ``start`` and the table at ``relation``."""
+    """The range of ``REFERENCES table (columns)``, where the constraint starts at ``start`` and the table at
+    ``relation``.
+    """
     at = start
     for word in _REFERENCES.finditer(text, start, relation):
         at = word.start()

@@ -1,8 +1,8 @@
 """Reads a live database into the same Schema that a replay builds.
 
-One round trip: a read-only transaction with an empty search_path and all queries in one message. The queries stand in .sql
-files beside this one. ``{own:column}`` in them is the condition that a namespace is not Postgres' own, and ``{since 15:a|b}``
-is ``a`` from that major version on, else ``b``.
+One round trip: a read-only transaction with an empty search_path and all queries in one message. The queries stand in
+.sql files beside this one. ``{own:column}`` in them is the condition that a namespace is not Postgres' own, and
+``{since 15:a|b}`` is ``a`` from that major version on, else ``b``.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Limits:
     lock_timeout: int = 5_000
 
 
-def read_catalog(catalog: Catalog, managed: Iterable[str] = (), limits: Limits = Limits()) -> Schema:  # noqa: B008
+def read_catalog(catalog: Catalog, managed: Iterable[str] = (), limits: Limits = Limits()) -> Schema:
     """The schema of a live database; ``managed`` names the schemas that belong to its platform.
 
     Raises ServerError for a server older than PostgreSQL 13, and what the connection raises.

@@ -114,17 +114,18 @@ def build(rows: Rows, managed: frozenset[str]) -> Schema:
 class _Builder:
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
-        self.roles = {row[0]: row[1] for row in rows.roles}
+        self.roles: dict[int, str] = {row[0]: row[1] for row in rows.roles}
         self.schemas = {row[0]: row[1] for row in rows.namespaces}
         self.names = {row[0]: QName(self.schemas[row[1]], row[2]) for row in rows.tables}
         self.columns: dict[int, dict[int, Column]] = defaultdict(dict)
         self.column_grants: dict[int, list[tuple[str, str]]] = defaultdict(list)
         self.parts: dict[int, _Parts] = defaultdict(_Parts)
+        self.nulls_not_distinct: set[tuple[int, str]] = set()
 
     def schema(self, managed: frozenset[str]) -> Schema:
         self._read_columns()
-        self._read_constraints()
         self._read_indexes()
+        self._read_constraints()
         self._read_triggers()
         self._read_policies()
         enums, domains, composites = self._types()
@@ -136,7 +137,7 @@ class _Builder:
             domains,
             composites,
             {row[1]: self._namespace(row, managed) for row in self.rows.namespaces},
-            dict(self.rows.extensions),  # type: ignore[arg-type]
+            {row[0]: row[1] for row in self.rows.extensions},
             {row[1]: _role(row) for row in self.rows.roles},
             self._default_grants(),
         )
@@ -181,7 +182,8 @@ class _Builder:
                 parts.exclusions.append(Exclusion(table, name, row[14]))
             else:
                 columns = self._column_names(relation, numbers)
-                parts.keys.append(Key(table, name, columns, kind == "p", row[9], row[10]))
+                nulls_not_distinct = (relation, name) in self.nulls_not_distinct
+                parts.keys.append(Key(table, name, columns, kind == "p", row[9], row[10], nulls_not_distinct))
 
     def _foreign_key(self, table: QName, row: _Row) -> ForeignKey:
         referenced = self.names.get(row[4], QName("", "?"))
@@ -201,10 +203,22 @@ class _Builder:
         )
 
     def _read_indexes(self) -> None:
-        for relation, name, numbers, key_count, unique, method, predicate, valid, nulls_not_distinct in self.rows.indexes:
+        for (
+            relation,
+            name,
+            numbers,
+            key_count,
+            unique,
+            method,
+            predicate,
+            valid,
+            nulls_not_distinct,
+        ) in self.rows.indexes:
             table = self.names.get(relation)
             if table is None:
                 continue
+            if nulls_not_distinct:
+                self.nulls_not_distinct.add((relation, name))
             columns = self.columns[relation]
             parts = [columns[number].name if number > 0 else None for number in numbers]
             self.parts[relation].indexes.append(
@@ -223,7 +237,20 @@ class _Builder:
 
     def _read_triggers(self) -> None:
         for row in self.rows.triggers:
-            relation, name, schema, function, bits, numbers, enabled, arguments, constraint, deferrable, deferred, text = row
+            (
+                relation,
+                name,
+                schema,
+                function,
+                bits,
+                numbers,
+                enabled,
+                arguments,
+                constraint,
+                deferrable,
+                deferred,
+                text,
+            ) = row
             table = self.names.get(relation)
             if table is None:
                 continue

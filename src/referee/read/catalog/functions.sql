@@ -5,4 +5,4 @@ select p.pronamespace, p.proname, array(select format_type(t, null) from unnest(
 from pg_proc p
 join pg_language l on l.oid = p.prolang
 where {own:p.pronamespace}
-  and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+  and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype in ('e', 'i'))

@@ -2,112 +2,200 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from referee.model.names import QName, Ref, Target
 from referee.model.schema import Action, Check, Exclusion, ForeignKey, Index, Key, Match
-from referee.read.replay.naming import choose_name, join_columns
-from referee.read.replay.session import Refused, Session
+from referee.read.replay.comparable import comparable
+from referee.read.replay.naming import choose_name, join_columns, make_name
+from referee.read.replay.refused import Refused, missing_column, taken
+from referee.read.replay.roles import require_owner, require_reference
+from referee.read.replay.session import Session
 from referee.read.replay.state import TableState
+from referee.sql.mentions import mentions
 from referee.sql.statements import Constraint, CreateIndex, Written
 
 _ACTIONS: dict[str, Action] = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _MATCHES: dict[str, Match] = {"s": "SIMPLE", "f": "FULL", "p": "PARTIAL"}
 
 
-def add_constraint(session: Session, table: TableState, spec: Constraint) -> None:
-    """Adds a constraint as ALTER TABLE ... ADD does. Raises Refused where Postgres would refuse it."""
+def add_constraint(session: Session, table: TableState, spec: Constraint, only: bool = False) -> None:
+    """Adds a constraint as ALTER TABLE ... ADD does, to its descendants too. Raises Refused where Postgres would."""
     if spec.name is not None and table.has_constraint(spec.name):
-        raise Refused(f'constraint "{spec.name}" for relation "{table.name.name}" already exists')
-    if spec.kind in ("primary", "unique"):
-        add_key(session, table, spec)
-    elif spec.kind == "foreign":
-        add_foreign_key(session, table, spec)
-    elif spec.kind == "check":
-        add_check(session, table, spec)
-    elif spec.kind == "exclude":
-        add_exclusion(session, table, spec)
-    elif spec.kind == "not null":
-        for column in spec.columns:
-            set_not_null(table, column, True)
+        raise taken(spec.name, f'constraint of relation "{table.name.name}"', "42710")
+    _ADD[spec.kind](session, table, spec, only)
+
+
+def descendants(session: Session, table: TableState) -> Iterator[TableState]:
+    """The partitions and inheriting tables directly below a table."""
+    for child in session.state.children.get(table.name, ()):
+        yield session.state.tables[child]
 
 
 def add_in_order(session: Session, table: TableState, specs: Iterable[Constraint]) -> None:
-    """Adds the constraints of CREATE TABLE in Postgres' order: checks, then the primary key, other keys, foreign keys.
-
-    A unique key on the primary key's own columns is the same index twice, and Postgres makes one (transformIndexConstraints).
-    """
+    """Adds the constraints of CREATE TABLE in Postgres' order: checks, the primary key, other keys, foreign keys."""
     specs = list(specs)
     if len(specs) > 1:
-        rank = {"check": 0, "not null": 0, "primary": 1, "unique": 2, "exclude": 2, "foreign": 3}
-        specs.sort(key=lambda spec: rank[spec.kind])
-    seen: set[tuple[str, ...]] = set()
+        if sum(spec.kind == "primary" for spec in specs) > 1:
+            raise Refused("42P16", f'multiple primary keys for table "{table.name.name}" are not allowed')
+        specs = list(_merge_keys(specs))
+        specs.sort(key=_order)
     for spec in specs:
-        if spec.kind in ("primary", "unique"):
-            if spec.columns in seen and spec.name is None:
-                continue
-            seen.add(spec.columns)
         add_constraint(session, table, spec)
 
 
-def add_key(session: Session, table: TableState, spec: Constraint) -> None:
+def _order(spec: Constraint) -> tuple[int, int]:
+    return _RANK[spec.kind], spec.begin
+
+
+_RANK = {"check": 0, "not null": 0, "primary": 1, "unique": 2, "exclude": 2, "foreign": 3}
+
+
+def _merge_keys(specs: list[Constraint]) -> Iterator[Constraint]:
+    """Keys that are one index twice become one key (transformIndexConstraints); the first name given to any of them
+    stays.
+    """
+    keys: list[Constraint] = []
+    for spec in sorted(specs, key=_order):
+        if spec.kind not in ("primary", "unique"):
+            yield spec
+            continue
+        for position, other in enumerate(keys):
+            if _is_same_key(spec, other):
+                if other.name is None and spec.name is not None:
+                    keys[position] = _named(other, spec.name)
+                break
+        else:
+            keys.append(spec)
+    yield from keys
+
+
+def _is_same_key(one: Constraint, other: Constraint) -> bool:
+    return (
+        one.columns == other.columns
+        and one.include == other.include
+        and one.nulls_not_distinct == other.nulls_not_distinct
+        and (one.deferrable or one.deferred) == (other.deferrable or other.deferred)
+        and one.deferred == other.deferred
+        and one.index is None
+        and other.index is None
+    )
+
+
+def _named(spec: Constraint, name: str) -> Constraint:
+    values = {field: getattr(spec, field) for field in spec.__struct_fields__}
+    return Constraint(**{**values, "name": name})
+
+
+# Keys
+
+
+def add_key(session: Session, table: TableState, spec: Constraint, only: bool = False) -> None:
     primary = spec.kind == "primary"
     if primary and table.primary_key() is not None:
-        raise Refused(f'multiple primary keys for table "{table.name.name}" are not allowed')
-    columns = spec.columns
+        raise Refused("42P16", f'multiple primary keys for table "{table.name.name}" are not allowed')
+    columns, include = spec.columns, spec.include
     if spec.index is not None:
-        columns = _adopt_index(session, table, spec)
+        index = _adopt_index(session, table, spec)
+        columns, include = tuple([column for column in index.columns if column is not None]), index.include
         name = spec.name or spec.index
     else:
-        _require_columns(table, columns)
-        name = spec.name or _index_name(session, table, None if primary else join_columns(columns), "pkey" if primary else "key")
-    if spec.index is None and session.state.has_relation(QName(table.name.schema, name)):
-        raise Refused(f'relation "{name}" already exists')
-    key = Key(
-        table.name, name, columns, primary, spec.deferrable or spec.deferred, spec.deferred, spec.nulls_not_distinct
-    )
-    table.keys[name] = key
-    session.state.count_constraint(table.name.schema, name, 1)
-    if primary:
-        for column in columns:
-            set_not_null(table, column, True)
-    put_index(session, table, Index(table.name, name, columns, unique=True, nulls_not_distinct=spec.nulls_not_distinct))
+        require_columns(table, (*columns, *include))
+        if len(set(columns)) < len(columns):
+            raise Refused("42701", "a column appears twice in a key")
+        label = "pkey" if primary else "key"
+        name = spec.name or _index_name(session, table, None if primary else join_columns((*columns, *include)), label)
+    if session.state.has_relation(QName(table.name.schema, name)):
+        raise taken(name)
+    deferrable = spec.deferrable or spec.deferred
+    key = Key(table.name, name, columns, primary, deferrable, spec.deferred, spec.nulls_not_distinct)
+    put_key(session, table, key)
+    if not spec.overlaps:
+        nulls_not_distinct = spec.nulls_not_distinct
+        put_index(
+            session,
+            table,
+            Index(table.name, name, columns, unique=True, include=include, nulls_not_distinct=nulls_not_distinct),
+        )
+    else:
+        session.state.indexes[QName(table.name.schema, name)] = table.name
     session.made(key.ref, session.at(spec.start, max(spec.end, spec.start)))
+    if table.kind == "partitioned":
+        for child in descendants(session, table):
+            derive_index(session, table, child, name)
 
 
-def _adopt_index(session: Session, table: TableState, spec: Constraint) -> tuple[str, ...]:
+def put_key(session: Session, table: TableState, key: Key) -> None:
+    """Adds a key whose index is there or comes next."""
+    table.keys[key.name] = key
+    session.state.count_constraint(table.name.schema, key.name, 1)
+    if key.primary:
+        for column in key.columns:
+            set_not_null(table, column, True)
+
+
+def _adopt_index(session: Session, table: TableState, spec: Constraint) -> Index:
     """PRIMARY KEY or UNIQUE USING INDEX: the index becomes the constraint's, and takes its name."""
-    index = table.indexes.pop(spec.index or "", None)
+    index = table.indexes.get(spec.index or "")
     if index is None:
-        raise Refused(f'index "{spec.index}" does not exist', "missing-object")
+        raise Refused("42704", f'index "{spec.index}" does not exist')
+    if index.name in table.keys:
+        raise Refused("55000", f'index "{index.name}" is already associated with a constraint')
+    if not index.unique:
+        raise Refused("42809", f'"{index.name}" is not a unique index')
+    if None in index.columns:
+        raise Refused("42809", f'index "{index.name}" contains expressions')
+    if index.predicate is not None:
+        raise Refused("42809", f'"{index.name}" is a partial index')
+    new = spec.name or index.name
+    if new != index.name and session.state.has_relation(QName(table.name.schema, new)):
+        raise taken(new)
+    del table.indexes[index.name]
     del session.state.indexes[QName(table.name.schema, index.name)]
-    return tuple([column for column in index.columns if column is not None])
+    for foreign, used in list(_users_of_index(session, table, index.name)):
+        session.state.tables[foreign.table].key_indexes[foreign.name] = new if used == index.name else used
+    return index
 
 
-def _require_columns(table: TableState, columns: Iterable[str]) -> None:
+def _users_of_index(session: Session, table: TableState, index: str) -> Iterator[tuple[ForeignKey, str]]:
+    """Foreign keys of any table that rely on an index of this one."""
+    for foreign in session.state.references_to(table.name):
+        used = session.state.tables[foreign.table].key_indexes.get(foreign.name)
+        if used == index:
+            yield foreign, used
+
+
+def require_columns(table: TableState, columns: Iterable[str]) -> None:
     for column in columns:
-        if column not in table.columns:
-            raise Refused(
-                f'column "{column}" of relation "{table.name.name}" does not exist',
-                "missing-object",
-                Ref("column", *table.name, column),
-            )
+        if column not in table.columns and not table.open:
+            raise missing_column(table.name, column)
 
 
-def _index_name(session: Session, table: TableState, columns: str | None, label: str, is_constraint: bool = True) -> str:
-    schema = table.name.schema
-    taken = session.state.constraint_names.get(schema, {})
+def set_not_null(table: TableState, column: str, value: bool) -> None:
+    found = table.columns.get(column)
+    if found is None:
+        if table.open:
+            return
+        raise missing_column(table.name, column)
+    if found.not_null != value:
+        table.columns[column] = replace(found, not_null=value)
+
+
+def _index_name(
+    session: Session, table: TableState, columns: str | None, label: str, is_constraint: bool = True
+) -> str:
+    schema, state = table.name.schema, session.state
 
     def is_taken(name: str) -> bool:
-        return session.state.has_relation(QName(schema, name)) or (is_constraint and name in taken)
+        return state.has_relation(QName(schema, name)) or (is_constraint and state.has_constraint_named(schema, name))
 
     return choose_name(table.name.name, columns, label, is_taken)
 
 
 def _constraint_name(session: Session, table: TableState, columns: str | None, label: str) -> str:
-    taken = session.state.constraint_names.get(table.name.schema, {})
-    return choose_name(table.name.name, columns, label, taken.__contains__)
+    schema, state = table.name.schema, session.state
+    return choose_name(table.name.name, columns, label, lambda name: state.has_constraint_named(schema, name))
 
 
 def put_index(session: Session, table: TableState, index: Index) -> None:
@@ -115,17 +203,44 @@ def put_index(session: Session, table: TableState, index: Index) -> None:
     session.state.indexes[QName(table.name.schema, index.name)] = table.name
 
 
-def add_check(session: Session, table: TableState, spec: Constraint) -> None:
+# Checks and exclusions
+
+
+def add_check(session: Session, table: TableState, spec: Constraint, only: bool = False) -> None:
+    for column in spec.columns:
+        if column not in table.columns and column != table.name.name and not table.open:
+            raise missing_column(table.name, column)
     columns = [column for column in spec.columns if column in table.columns]
     name = spec.name or _constraint_name(session, table, columns[0] if len(columns) == 1 else None, "check")
-    check = Check(table.name, name, spec.expression, not spec.not_valid)
-    table.checks[name] = check
-    session.state.count_constraint(table.name.schema, name, 1)
+    check = Check(table.name, name, spec.expression, not spec.not_valid and spec.enforced)
+    put_check(session, table, check)
     session.made(check.ref, session.at(spec.start, max(spec.end, spec.start)))
+    if spec.inherit:
+        for child in descendants(session, table):
+            derive_check(session, child, check)
+    else:
+        table.private |= {name}
 
 
-def add_exclusion(session: Session, table: TableState, spec: Constraint) -> None:
+def put_check(session: Session, table: TableState, check: Check) -> None:
+    table.checks[check.name] = check
+    session.state.count_constraint(table.name.schema, check.name, 1)
+    session.note("check", table.name, check.name)
+
+
+def derive_check(session: Session, child: TableState, check: Check) -> None:
+    """Gives a descendant the check of its parent; one that it has already stays its own."""
+    if check.name not in child.checks:
+        put_check(session, child, replace(check, table=child.name))
+        child.derived |= {check.name}
+    for below in descendants(session, child):
+        derive_check(session, below, check)
+
+
+def add_exclusion(session: Session, table: TableState, spec: Constraint, only: bool = False) -> None:
     name = spec.name or _index_name(session, table, join_columns(spec.columns), "excl")
+    if session.state.has_relation(QName(table.name.schema, name)):
+        raise taken(name)
     exclusion = Exclusion(table.name, name, spec.expression)
     table.exclusions[name] = exclusion
     session.state.count_constraint(table.name.schema, name, 1)
@@ -134,16 +249,27 @@ def add_exclusion(session: Session, table: TableState, spec: Constraint) -> None
     session.made(exclusion.ref)
 
 
-def add_foreign_key(session: Session, table: TableState, spec: Constraint) -> None:
-    _require_columns(table, spec.columns)
+def _add_not_null(session: Session, table: TableState, spec: Constraint, only: bool = False) -> None:
+    for column in spec.columns:
+        set_not_null(table, column, True)
+        if spec.name is not None:
+            table.not_null_names[spec.name] = column
+
+
+# Foreign keys
+
+
+def add_foreign_key(session: Session, table: TableState, spec: Constraint, only: bool = False) -> None:
+    require_columns(table, spec.columns)
     name = spec.name or _constraint_name(session, table, join_columns(spec.columns), "fkey")
     ref = Ref("constraint", *table.name, name)
     assert spec.target is not None
+    target, index = _target(session, table, spec, spec.target, ref)
     key = ForeignKey(
         table.name,
         name,
         spec.columns,
-        _target(session, spec, spec.target, ref),
+        target,
         _ACTIONS.get(spec.on_delete, "NO ACTION"),
         _ACTIONS.get(spec.on_update, "NO ACTION"),
         spec.on_delete_columns,
@@ -153,67 +279,129 @@ def add_foreign_key(session: Session, table: TableState, spec: Constraint) -> No
         not spec.not_valid and spec.enforced,
         spec.enforced,
     )
-    table.foreign_keys[name] = key
-    session.state.count_constraint(table.name.schema, name, 1)
-    session.state.add_reference(key)
+    put_foreign_key(session, table, key, index)
     session.made(ref, session.at(spec.start, spec.end))
     session.definitions[ref] = session.at(spec.begin, spec.end)
+    if table.kind == "partitioned":
+        for child in descendants(session, table):
+            derive_foreign_key(session, table, child, name)
 
 
-def _target(session: Session, spec: Constraint, written: Written, ref: Ref) -> Target:
-    """The referenced columns, filled in. A key to a table that no file creates is kept, with a gap: its intent is plain."""
+def put_foreign_key(session: Session, table: TableState, key: ForeignKey, index: str | None) -> None:
+    table.foreign_keys[key.name] = key
+    session.state.count_constraint(table.name.schema, key.name, 1)
+    session.state.add_reference(key)
+    if index is not None:
+        table.key_indexes[key.name] = index
+
+
+def _target(
+    session: Session, table: TableState, spec: Constraint, written: Written, ref: Ref
+) -> tuple[Target, str | None]:
+    """The referenced columns, filled in, and the index that makes them a key.
+
+    A key to a table that no file creates is kept, with a gap: its intent is plain.
+    """
     referenced = session.find_table(written)
     if referenced is None:
+        if any(session.state.has_relation(name) for name in session.candidates(written)):
+            raise Refused("42809", f'referenced relation "{written.name}" is not a table', ref)
         name = session.guess(written)
-        session.gap("missing-object", f"references {name}, which no file creates before this", ref, session.at(spec.start, spec.end))
-        return Target(name, spec.target_columns)
-    columns = spec.target_columns
-    if not columns:
+        message = f"references {name}, which no file creates before this"
+        session.gap("missing-object", message, ref, session.at(spec.start, spec.end))
+        return Target(name, spec.target_columns), None
+    require_reference(session, referenced, ref)
+    if spec.target_columns:
+        if referenced.open:
+            return Target(referenced.name, spec.target_columns), None
+        require_columns(referenced, spec.target_columns)
+        columns, index = spec.target_columns, _unique_index(referenced, spec.target_columns, ref)
+    else:
         primary = referenced.primary_key()
+        if primary is None and referenced.open:
+            return Target(referenced.name, ()), None
         if primary is None:
-            if not referenced.columns:  # its columns are unknown, so its key is too
-                return Target(referenced.name, ())
-            raise Refused(f'there is no primary key for referenced table "{referenced.name.name}"', object=ref)
-        return Target(referenced.name, primary.columns)
-    if referenced.columns:
-        _require_columns(referenced, columns)
-        _require_unique(referenced, columns, ref)
-    return Target(referenced.name, columns)
+            raise Refused("42704", f'there is no primary key for referenced table "{referenced.name.name}"', ref)
+        columns, index = primary.columns, primary.name
+        _require_immediate(primary, ref)
+    if len(columns) != len(spec.columns):
+        raise Refused("42830", "number of referencing and referenced columns for foreign key disagree", ref)
+    _require_comparable(session, table, spec.columns, referenced, columns, ref)
+    return Target(referenced.name, columns), index
 
 
-def _require_unique(table: TableState, columns: tuple[str, ...], ref: Ref) -> None:
+def _unique_index(table: TableState, columns: tuple[str, ...], ref: Ref) -> str:
+    """The name of the oldest unique index on exactly these columns, which the foreign key will rely on."""
     wanted = frozenset(columns)
+    deferrable = None
     for index in table.indexes.values():
-        if index.unique and index.predicate is None and len(index.columns) == len(columns) and wanted == set(index.columns):
-            return
+        if (
+            index.unique
+            and index.predicate is None
+            and len(index.columns) == len(columns)
+            and wanted == set(index.columns)
+        ):
+            key = table.keys.get(index.name)
+            if key is None or not key.deferrable:
+                return index.name
+            deferrable = key
+    for key in table.keys.values():
+        if key.name not in table.indexes and frozenset(key.columns) == wanted:
+            return key.name  # WITHOUT OVERLAPS
+    if deferrable is not None:
+        _require_immediate(deferrable, ref)
     raise Refused(
-        f'there is no unique constraint matching given keys for referenced table "{table.name.name}"', object=ref
+        "42830", f'there is no unique constraint matching given keys for referenced table "{table.name.name}"', ref
     )
 
 
-def set_not_null(table: TableState, column: str, value: bool) -> None:
-    found = table.columns.get(column)
-    if found is None:
-        raise Refused(
-            f'column "{column}" of relation "{table.name.name}" does not exist',
-            "missing-object",
-            Ref("column", *table.name, column),
-        )
-    if found.not_null != value:
-        table.columns[column] = replace(found, not_null=value)
+def _require_immediate(key: Key, ref: Ref) -> None:
+    if key.deferrable:
+        name = key.table.name
+        raise Refused("55000", f'cannot use a deferrable unique constraint for referenced table "{name}"', ref)
+
+
+def _require_comparable(
+    session: Session,
+    table: TableState,
+    columns: tuple[str, ...],
+    referenced: TableState,
+    targets: tuple[str, ...],
+    ref: Ref,
+) -> None:
+    for column, target in zip(columns, targets, strict=True):
+        ours, theirs = table.columns.get(column), referenced.columns.get(target)
+        if ours is None or theirs is None or ours.type == theirs.type:
+            continue
+        if not comparable(session.state, ours.type, theirs.type):
+            raise Refused(
+                "42804",
+                f'foreign key cannot be implemented: "{column}" and the referenced "{target}" are of incompatible '
+                f"types: {ours.type} and {theirs.type}",
+                ref,
+            )
+
+
+# Indexes
 
 
 def create_index(session: Session, record: CreateIndex) -> None:
     if session.is_temporary(record.table):
         return
+    if (view := _materialized_view(session, record.table)) is not None:
+        _index_view(session, view, record)
+        return
     table = session.table(record.table)
-    _require_columns(table, [column for column in record.columns if column is not None])
+    _require_index_columns(table, record)
     schema = table.name.schema
     if record.name is not None and session.state.has_relation(QName(schema, record.name)):
         if record.if_not_exists:
             return
-        raise Refused(f'relation "{record.name}" already exists')
-    name = record.name or _index_name(session, table, join_columns(record.labels), "idx", is_constraint=False)
+        raise taken(record.name)
+    require_owner(session, table.owner, table.name)
+    name = record.name or _index_name(
+        session, table, join_columns((*record.labels, *record.include)), "idx", is_constraint=False
+    )
     index = Index(
         table.name,
         name,
@@ -225,74 +413,114 @@ def create_index(session: Session, record: CreateIndex) -> None:
         nulls_not_distinct=record.nulls_not_distinct,
     )
     put_index(session, table, index)
+    if record.parts or record.predicate:
+        session.note("index", table.name, name)
+    if record.parts:
+        table.parts[name] = record.parts
+        table.labels[name] = record.labels
     session.made(index.ref)
+    if table.kind == "partitioned" and not record.only:
+        for child in descendants(session, table):
+            derive_index(session, table, child, name)
 
 
-# Dropping
+def _require_index_columns(table: TableState, record: CreateIndex) -> None:
+    require_columns(table, [column for column in (*record.columns, *record.include) if column is not None])
+    for text in (record.parts, record.predicate or ""):
+        if text and not table.open:
+            named = [mention.name for mention in mentions(text) if mention.kind == "column" and mention.table is None]
+            require_columns(table, [name for name in named if name not in ("*", table.name.name)])
 
 
-def drop_constraint(session: Session, table: TableState, name: str, cascade: bool, missing_ok: bool) -> None:
-    if name in table.foreign_keys:
-        key = table.foreign_keys.pop(name)
-        session.state.remove_reference(key)
-    elif name in table.keys:
-        _drop_key(session, table, table.keys[name], cascade)
-    elif name in table.checks:
-        del table.checks[name]
-    elif name in table.exclusions:
-        del table.exclusions[name]
-        session.state.indexes.pop(QName(table.name.schema, name), None)
-    elif missing_ok or _is_not_null_name(table, name):
-        return
-    else:
-        raise Refused(
-            f'constraint "{name}" of relation "{table.name.name}" does not exist',
-            "missing-object",
-            Ref("constraint", *table.name, name),
-        )
-    session.state.count_constraint(table.name.schema, name, -1)
-    session.altered(Ref("constraint", *table.name, name))
+def _materialized_view(session: Session, written: Written) -> QName | None:
+    for name in session.candidates(written):
+        if name in session.state.tables:
+            return None
+        view = session.state.views.get(name)
+        if view is not None:
+            if not view.materialized:
+                raise Refused("42809", f'cannot create index on relation "{name.name}"')
+            return name
+    return None
 
 
-def _is_not_null_name(table: TableState, name: str) -> bool:
-    """Not-null constraints have names since PostgreSQL 18; before, dropping one by name was an error."""
-    for column in table.columns.values():
-        if name == f"{table.name.name}_{column.name}_not_null":
-            table.columns[column.name] = replace(column, not_null=False)
-            return True
-    return False
+def _index_view(session: Session, view: QName, record: CreateIndex) -> None:
+    """An index of a materialised view is no fact of a schema, but it takes a name."""
+    stand_in = session.state.new_table(view, "")
+    label = join_columns((*record.labels, *record.include))
+    name = QName(view.schema, record.name or _index_name(session, stand_in, label, "idx", is_constraint=False))
+    if not session.state.has_relation(name):
+        session.state.indexes[name] = view
+    elif not record.if_not_exists:
+        raise taken(name.name)
 
 
-def _drop_key(session: Session, table: TableState, key: Key, cascade: bool) -> None:
-    dependents = references_to(session, table.name, frozenset(key.columns))
-    if dependents and not _has_other_unique(table, key):
-        if not cascade:
-            raise Refused(
-                f"cannot drop constraint {key.name} on table {table.name.name} because other objects depend on it"
-            )
-        for dependent in dependents:
-            drop_constraint(session, session.state.tables[dependent.table], dependent.name, True, True)
-    del table.keys[key.name]
-    remove_index(session, table, key.name)
+# What partitions get from their parent
 
 
-def _has_other_unique(table: TableState, key: Key) -> bool:
-    return any(
-        index.unique and index.name != key.name and index.predicate is None and set(index.columns) == set(key.columns)
-        for index in table.indexes.values()
+def derive_index(session: Session, parent: TableState, child: TableState, name: str) -> None:
+    """Gives a partition the index, and the key, of its parent, unless it has one like it (DefineIndex,
+    AttachPartition).
+    """
+    index, key = parent.indexes[name], parent.keys.get(name)
+    for own in child.indexes.values():
+        is_alike = own.columns == index.columns and own.unique == index.unique and own.predicate == index.predicate
+        if is_alike and own.name not in child.derived and (own.name in child.keys) == (key is not None):
+            child.derived |= {own.name}
+            return
+    labels = parent.labels.get(name) or tuple([column or "expr" for column in index.columns])
+    label = "idx" if key is None else "pkey" if key.primary else "key"
+    joined = None if label == "pkey" else join_columns((*labels, *index.include))
+    fresh = _index_name(session, child, joined, label, is_constraint=key is not None)
+    put_index(session, child, replace(index, table=child.name, name=fresh))
+    if name in parent.parts:
+        child.parts[fresh], child.labels[fresh] = parent.parts[name], labels
+    child.derived |= {fresh}
+    if key is not None:
+        put_key(session, child, replace(key, table=child.name, name=fresh))
+    if child.kind == "partitioned":
+        for below in descendants(session, child):
+            derive_index(session, child, below, fresh)
+
+
+def derive_foreign_key(session: Session, parent: TableState, child: TableState, name: str) -> None:
+    """Gives a partition the foreign key of its parent, unless it has one like it."""
+    key = parent.foreign_keys[name]
+    for own in child.foreign_keys.values():
+        if (own.columns, own.target, own.on_delete, own.on_update) == (
+            key.columns,
+            key.target,
+            key.on_delete,
+            key.on_update,
+        ):
+            child.derived |= {own.name}
+            return
+    fresh = (
+        name if not child.has_constraint(name) else _constraint_name(session, child, join_columns(key.columns), "fkey")
     )
+    put_foreign_key(session, child, replace(key, table=child.name, name=fresh), parent.key_indexes.get(name))
+    child.derived |= {fresh}
+    for below in descendants(session, child):
+        derive_foreign_key(session, child, below, fresh)
 
 
-def references_to(session: Session, table: QName, columns: frozenset[str]) -> list[ForeignKey]:
-    """Foreign keys that reference exactly these columns of a table."""
-    found = []
-    for owner, name in sorted(session.state.referencing.get(table, ())):
-        key = session.state.tables[owner].foreign_keys[name]
-        if frozenset(key.target.columns) == columns:
-            found.append(key)
-    return found
+def not_null_column(table: TableState, constraint: str) -> str | None:
+    """The column of a not-null constraint; they have names since PostgreSQL 18."""
+    known = table.not_null_names.get(constraint)
+    if known is not None:
+        return known
+    if constraint.endswith("_not_null"):
+        for column in table.columns.values():
+            if column.not_null and constraint == make_name(table.name.name, column.name, "not_null"):
+                return column.name
+    return None
 
 
-def remove_index(session: Session, table: TableState, name: str) -> None:
-    table.indexes.pop(name, None)
-    session.state.indexes.pop(QName(table.name.schema, name), None)
+_ADD = {
+    "primary": add_key,
+    "unique": add_key,
+    "check": add_check,
+    "exclude": add_exclusion,
+    "foreign": add_foreign_key,
+    "not null": _add_not_null,
+}

@@ -47,16 +47,24 @@ def _sorted(items: Mapping[str, _Named]) -> tuple[_Named, ...]:
     return tuple([items[name] for name in sorted(items)])
 
 
+def _own(items: Mapping[str, _Named], derived: frozenset[str]) -> tuple[_Named, ...]:
+    """What the table has itself; what it has because its parent has it, is the parent's fact."""
+    if not derived:
+        return _sorted(items)
+    return tuple([items[name] for name in sorted(items) if name not in derived])
+
+
 def _table(table: TableState) -> Table:
     kind: Any = table.kind
+    derived = table.derived
     return Table(
         table.name,
         tuple(table.columns.values()),
-        _sorted(table.keys),
-        _sorted(table.checks),
+        _own(table.keys, derived),
+        _own(table.checks, derived),
         _sorted(table.exclusions),
-        _sorted(table.foreign_keys),
-        _sorted(table.indexes),
+        _own(table.foreign_keys, derived),
+        _own(table.indexes, derived),
         _sorted(table.triggers),
         _sorted(table.policies),
         table.row_security,

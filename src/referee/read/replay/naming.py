@@ -12,15 +12,20 @@ def make_name(first: str, second: str | None, label: str) -> str:
     room = MAX_NAME_BYTES - len(label) - 1 - (1 if second is not None else 0)
     first_bytes = len(first.encode())
     second_bytes = len(second.encode()) if second is not None else 0
-    while first_bytes + second_bytes > room:
-        if first_bytes > second_bytes:
-            first_bytes -= 1
+    if first_bytes + second_bytes > room:
+        first_bytes, second_bytes = _fit(first_bytes, second_bytes, room)
+        first = clip(first, first_bytes)
+        second = clip(second, second_bytes) if second is not None else None
+    return f"{first}_{label}" if second is None else f"{first}_{second}_{label}"
+
+
+def _fit(first: int, second: int, room: int) -> tuple[int, int]:
+    while first + second > room:
+        if first > second:
+            first -= 1
         else:
-            second_bytes -= 1
-    parts = [clip(first, first_bytes)]
-    if second is not None:
-        parts.append(clip(second, second_bytes))
-    return "_".join([*parts, label])
+            second -= 1
+    return first, second
 
 
 def choose_name(first: str, second: str | None, label: str, is_taken: Callable[[str], bool]) -> str:
@@ -37,6 +42,14 @@ def join_columns(columns: Iterable[str]) -> str:
     joined = ""
     for column in columns:
         joined = f"{joined}_{column}" if joined else column
-        if len(joined.encode()) >= MAX_NAME_BYTES + 1:
+        if len(joined) >= MAX_NAME_BYTES // 4 and len(joined.encode()) >= MAX_NAME_BYTES + 1:
             break
     return joined
+
+
+def multirange_name(name: str) -> str:
+    """The multirange type that goes with a range type (makeMultirangeTypeName)."""
+    before, found, after = name.partition("range")
+    if found:
+        return clip(f"{before}multirange{after}")
+    return clip(name, MAX_NAME_BYTES - len("_multirange")) + "_multirange"

@@ -1,173 +1,34 @@
-"""Functions, triggers, policies, views, types, schemas and extensions."""
+"""Policies, views, sequences, types, schemas and extensions."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from referee.model.names import FunctionName, QName, Ref
-from referee.model.origins import BodyOrigin
-from referee.model.schema import Column, Composite, Domain, Enum, Function, Policy, Trigger, View
-from referee.read.replay.session import Refused, Session
-from referee.read.replay.state import NamespaceState
-from referee.sql.builtins import extension_names, server_names, suppliers
+from referee.model.names import QName, Ref, quote
+from referee.model.schema import Column, Composite, Domain, Enum, Policy, View
+from referee.read.replay.naming import choose_name, multirange_name
+from referee.read.replay.refused import Refused, missing, missing_column, missing_schema, taken
+from referee.read.replay.roles import require_policy_right
+from referee.read.replay.session import Session
+from referee.read.replay.state import NamespaceState, TableState
+from referee.read.replay.tables import place_for
+from referee.read.replay.uses import Thing, used_by
+from referee.sql.builtins import extension_names, information_relations, server_names
+from referee.sql.mentions import mentions
 from referee.sql.statements import (
     AddEnumLabel,
-    AlterFunction,
+    AlterDomain,
     CreateComposite,
     CreateDomain,
     CreateEnum,
     CreateExtension,
-    CreateFunction,
+    CreateOtherType,
     CreatePolicy,
     CreateSequence,
-    CreateTrigger,
     CreateView,
     Written,
 )
-
-# Functions
-
-
-def create_function(session: Session, record: CreateFunction) -> None:
-    place = session.new_name(record.name)
-    name = FunctionName(place.schema, place.name, tuple([session.type(argument) for argument in record.arguments]))
-    former = session.state.functions.get(name)
-    if former is not None and not record.replace:
-        raise Refused(f'function "{name.name}" already exists with same argument types', object=former.ref)
-    function = Function(
-        name,
-        record.language,
-        _returns(session, record),
-        record.body,
-        record.kind,
-        record.security_definer,
-        record.volatility,
-        record.strict,
-        record.settings,
-        record.argument_names,
-        former.owner if former is not None else session.role,
-        former.grants if former is not None else session.default_grants("function", place.schema),
-    )
-    session.state.functions[name] = function
-    if former is None:
-        session.state.overloads.setdefault(place, []).append(name)
-    ref = function.ref
-    statements = session.statements.get(ref)
-    session.made(ref)
-    if former is not None and statements:
-        session.statements[ref] = [*statements, session.span]
-    session.bodies[ref] = BodyOrigin(session.at(record.body_start, record.body_end), record.offsets)
-
-
-def _returns(session: Session, record: CreateFunction) -> str:
-    if record.returns is None:
-        return ""
-    printed = session.type(record.returns)
-    return f"SETOF {printed}" if record.returns_set or record.returns_table else printed
-
-
-def alter_function(session: Session, record: AlterFunction) -> None:
-    name = session.find_function(record.name, record.arguments)
-    if name is None:
-        raise Refused(f"function {record.name.name} does not exist", "missing-object")
-    function = session.state.functions[name]
-    settings = dict(function.settings)
-    for setting, value in record.settings:
-        if setting == "all":
-            settings.clear()
-        elif value is None:
-            settings.pop(setting, None)
-        else:
-            settings[setting] = value
-    changes: dict[str, Any] = {"settings": tuple(sorted(settings.items()))}
-    for field in ("security_definer", "volatility", "strict"):
-        if getattr(record, field) is not None:
-            changes[field] = getattr(record, field)
-    session.state.functions[name] = replace(function, **changes)
-    session.altered(function.ref)
-
-
-def drop_function(session: Session, name: FunctionName, cascade: bool) -> None:
-    function = session.state.functions[name]
-    if not name.arguments:
-        _drop_triggers_of(session, function, cascade)
-    del session.state.functions[name]
-    overloads = session.state.overloads[name.qualified]
-    overloads.remove(name)
-    if not overloads:
-        del session.state.overloads[name.qualified]
-
-
-def _drop_triggers_of(session: Session, function: Function, cascade: bool) -> None:
-    if function.returns != "trigger":
-        return
-    name = function.name.qualified
-    for table in session.state.tables.values():
-        if not table.triggers:
-            continue
-        for trigger in [trigger for trigger in table.triggers.values() if trigger.function == name]:
-            if not cascade:
-                raise Refused(
-                    f"cannot drop function {name} because trigger {trigger.name} on table {table.name} depends on it",
-                    object=function.ref,
-                )
-            del table.triggers[trigger.name]
-
-
-# Triggers
-
-
-def create_trigger(session: Session, record: CreateTrigger) -> None:
-    if session.is_temporary(record.table):
-        return
-    function = _trigger_function(session, record.function)
-    table = session.find_table(record.table)
-    if table is None and _has_view(session, record.table):
-        return  # INSTEAD OF triggers of views write no keys of their own
-    if table is None:
-        table = session.table(record.table)
-    if record.name in table.triggers and not record.replace:
-        raise Refused(f'trigger "{record.name}" for relation "{table.name.name}" already exists')
-    for column in record.update_columns:
-        if column not in table.columns and table.columns:
-            raise Refused(f'column "{column}" of relation "{table.name.name}" does not exist', "missing-object")
-    trigger = Trigger(
-        table.name,
-        record.name,
-        function,
-        record.timing,
-        frozenset(record.events),
-        record.update_columns,
-        "row" if record.row else "statement",
-        record.when,
-        record.arguments,
-        "origin",
-        record.constraint,
-        record.deferrable or record.deferred,
-        record.deferred,
-    )
-    table.triggers[record.name] = trigger
-    session.made(trigger.ref)
-
-
-def _has_view(session: Session, written: Written) -> bool:
-    return any(name in session.state.views for name in session.candidates(written))
-
-
-def _trigger_function(session: Session, written: Written) -> QName:
-    found = session.find_function(written, ())
-    if found is not None:
-        return found.qualified
-    for extension in suppliers(written.name):
-        schema = session.state.extensions.get(extension)
-        if schema is not None and written.schema in (None, schema):
-            return QName(schema, written.name)
-    if written.schema in (None, "pg_catalog") and written.name in server_names().functions:
-        return QName("pg_catalog", written.name)
-    name = session.guess(written)
-    raise Refused(f"function {name}() does not exist", "missing-object", Ref("function", name.schema, name.name, "()"))
-
 
 # Policies
 
@@ -178,132 +39,297 @@ def create_policy(session: Session, record: CreatePolicy) -> None:
     table = session.table(record.table)
     former = table.policies.get(record.name)
     if record.alter:
-        if former is None:
-            raise Refused(f'policy "{record.name}" for table "{table.name.name}" does not exist', "missing-object")
-        policy = replace(
-            former,
-            roles=former.roles if record.roles is None else tuple(sorted(record.roles)),
-            using=former.using if record.using is None else record.using,
-            check=former.check if record.check is None else record.check,
-        )
-        table.policies[record.name] = policy
-        session.altered(policy.ref)
+        _alter_policy(session, record, table, former)
         return
+    _require_clauses(record.command, record.using, record.check)
     if former is not None:
-        raise Refused(f'policy "{record.name}" for table "{table.name.name}" already exists', object=former.ref)
+        raise Refused("42710", f'policy "{record.name}" for table "{table.name.name}" already exists', former.ref)
+    require_policy_right(session, table)
     command: Any = record.command
-    roles = ("public",) if record.roles is None else tuple(sorted(record.roles))
+    roles = ("public",) if record.roles is None else _roles(session, record.roles)
     policy = Policy(table.name, record.name, command, record.permissive, roles, record.using, record.check)
     table.policies[record.name] = policy
+    session.note("policy", table.name, record.name)
     session.made(policy.ref)
 
 
-# Views, types, schemas, extensions
+def _alter_policy(session: Session, record: CreatePolicy, table: TableState, former: Policy | None) -> None:
+    if former is None:
+        raise missing(f'policy of table "{table.name.name}"', record.name)
+    _require_clauses(former.command, record.using, record.check)
+    require_policy_right(session, table)
+    policy = replace(
+        former,
+        roles=former.roles if record.roles is None else _roles(session, record.roles),
+        using=former.using if record.using is None else record.using,
+        check=former.check if record.check is None else record.check,
+    )
+    table.policies[record.name] = policy
+    session.note("policy", table.name, record.name)
+    session.altered(policy.ref)
+
+
+def _require_clauses(command: str, using: str | None, check: str | None) -> None:
+    if command in ("select", "delete") and check is not None:
+        raise Refused("42601", "WITH CHECK cannot be applied to SELECT or DELETE")
+    if command == "insert" and using is not None:
+        raise Refused("42601", "only WITH CHECK expression allowed for INSERT")
+
+
+def _roles(session: Session, roles: tuple[str, ...]) -> tuple[str, ...]:
+    return ("public",) if "public" in roles else tuple(sorted({session.resolve_role(role) for role in roles}))
+
+
+# Views and sequences
 
 
 def create_view(session: Session, record: CreateView) -> None:
     if record.temporary:
         session.temporary.add(record.name.name)
         return
-    name = session.new_name(record.name)
-    if session.state.has_relation(name) and not (record.replace and name in session.state.views):
+    name = place_for(session, record.name)
+    former = session.state.views.get(name)
+    if session.state.has_relation(name) and not (record.replace and former is not None and not former.materialized):
         if record.if_not_exists:
             return
-        raise Refused(f'relation "{name.name}" already exists')
-    view = View(name, record.definition, record.materialized, record.security_invoker, owner=session.role)
+        raise taken(name.name)
+    if former is None:
+        _require_no_type(session, name)
+    owner = session.role if former is None else former.owner
+    triggers = () if former is None else former.triggers
+    view = View(name, record.definition, record.materialized, record.security_invoker, triggers, owner)
     session.state.views[name] = view
+    session.note("view", name)
     session.made(view.ref)
+    _require_sources(session, view)
+
+
+def _require_sources(session: Session, view: View) -> None:
+    """Reports what a view reads and no file creates. The view is kept, as its intent is plain."""
+    found = used_by(session.state, Thing("view", *view.name), session.path)
+    known = {mention for places in found.relations.values() for _, mention in places}
+    for mention in mentions(view.definition):
+        if (
+            mention.kind == "relation"
+            and mention not in known
+            and not _is_brought(session, mention.schema, mention.name)
+        ):
+            session.gap(
+                "missing-object", f"view {view.name} reads {mention.name}, which no file creates before this", view.ref
+            )
+
+
+def _is_brought(session: Session, schema: str | None, name: str) -> bool:
+    """Whether Postgres or an extension brings a relation of this name."""
+    if schema == "information_schema":
+        return name in information_relations()
+    if schema in (None, "pg_catalog") and name in server_names().relations:
+        return True
+    if schema is None and name in session.temporary:
+        return True
+    for extension, installed in session.state.extensions.items():
+        names = extension_names(extension)
+        if names is None or not names.complete or name in names.relations:
+            place = names.schema if names is not None and names.schema else installed
+            if schema in (None, place):
+                return True
+    return schema is not None and schema.startswith("pg_")
 
 
 def create_sequence(session: Session, record: CreateSequence) -> None:
-    name = session.new_name(record.name)
-    if session.state.has_relation(name):
-        if record.if_not_exists:
-            return
-        raise Refused(f'relation "{name.name}" already exists')
-    session.state.sequences.add(name)
+    if record.temporary or session.is_temporary(record.name):
+        session.temporary.add(record.name.name)
+        return
+    if record.alter:
+        name = next((name for name in session.candidates(record.name) if name in session.state.sequences), None)
+        if name is None:
+            raise session.missing_relation(record.name)
+    else:
+        name = place_for(session, record.name)
+        if session.state.has_relation(name):
+            if record.if_not_exists:
+                return
+            raise taken(name.name)
+    owner = None
+    if record.owner is not None:
+        table, column = session.table(record.owner[0]), record.owner[1]
+        if column not in table.columns and not table.open:
+            raise missing_column(table.name, column)
+        if table.name.schema != name.schema:
+            raise Refused("55000", "sequence must be in same schema as table it is linked to")
+        owner = (table.name, column)
+        table.sequences[name] = column
+    former = session.state.sequences.get(name)
+    if former is not None and former != owner and former[0] in session.state.tables:
+        session.state.tables[former[0]].sequences.pop(name, None)
+    session.state.sequences[name] = owner
+
+
+# Types
+
+
+def _require_no_type(session: Session, name: QName) -> None:
+    if session.state.has_type(name):
+        raise Refused("42710", f'type "{name.name}" already exists', Ref("type", *name))
 
 
 def _new_type(session: Session, written: Written) -> QName:
-    name = session.new_name(written)
-    if session.state.has_type(name):
-        raise Refused(f'type "{name.name}" already exists', object=Ref("type", *name))
+    name = place_for(session, written)
+    _require_no_type(session, name)
     session.made(Ref("type", *name))
     return name
 
 
 def create_enum(session: Session, record: CreateEnum) -> None:
     name = _new_type(session, record.name)
+    if len(set(record.labels)) < len(record.labels):
+        raise Refused("23505", f"a label appears twice in the enum {name}")
     session.state.enums[name] = Enum(name, record.labels)
 
 
 def create_domain(session: Session, record: CreateDomain) -> None:
     name = _new_type(session, record.name)
-    session.state.domains[name] = Domain(
-        name, session.type(record.base), record.not_null, record.default, record.checks
-    )
+    checks: dict[str, str] = {}
+    for given, expression in record.checks:
+        checks[given or choose_name(name.name, None, "check", checks.__contains__)] = expression
+    default = _default(record.default)
+    base = session.type(record.base, Ref("type", *name))
+    session.state.domains[name] = Domain(name, base, record.not_null, default)
+    _put_checks(session, name, checks)
+    session.note("type", name)
+
+
+def _default(text: str | None) -> str | None:
+    return None if text is not None and text.lower() == "null" else text
+
+
+def _put_checks(session: Session, name: QName, checks: dict[str, str]) -> None:
+    state = session.state
+    state.domain_checks[name] = checks
+    state.domains[name] = replace(state.domains[name], checks=tuple([checks[key] for key in sorted(checks)]))
+
+
+def alter_domain(session: Session, record: AlterDomain) -> None:
+    state = session.state
+    name = next((name for name in session.candidates(record.name) if name in state.domains), None)
+    if name is None:
+        raise missing("type", record.name.name)
+    domain, checks = state.domains[name], dict(state.domain_checks[name])
+    if record.kind == "default":
+        state.domains[name] = replace(domain, default=_default(record.expression))
+    elif record.kind in ("set not null", "drop not null"):
+        state.domains[name] = replace(domain, not_null=record.kind == "set not null")
+    elif record.kind == "add":
+        chosen = record.constraint or choose_name(name.name, None, "check", checks.__contains__)
+        if chosen in checks:
+            raise taken(chosen, f'constraint for domain "{name.name}"', "42710")
+        _put_checks(session, name, checks | {chosen: record.expression or ""})
+    elif (record.constraint or "") not in checks:
+        if not record.missing_ok:
+            raise Refused("42704", f'constraint "{record.constraint}" of domain "{name.name}" does not exist')
+    elif record.kind == "drop":
+        del checks[record.constraint or ""]
+        _put_checks(session, name, checks)
+    session.note("type", name)
+    session.altered(Ref("type", *name))
 
 
 def create_composite(session: Session, record: CreateComposite) -> None:
-    name = _new_type(session, record.name)
-    columns = tuple([Column(column.name, session.type(column.type)) for column in record.columns])
+    name = place_for(session, record.name)
+    if session.state.has_relation(name):
+        raise taken(name.name)
+    _new_type(session, record.name)
+    ref = Ref("type", *name)
+    columns = tuple([Column(column.name, session.type(column.type, ref)) for column in record.columns])
     session.state.composites[name] = Composite(name, columns)
+    session.note("type", name)
+
+
+def create_other_type(session: Session, record: CreateOtherType) -> None:
+    name = _new_type(session, record.names[0])
+    session.state.other_types[name] = name
+    if record.generated:
+        second = QName(name.schema, multirange_name(name.name))
+        session.state.other_types.setdefault(second, name)
+    for written in record.names[1:]:
+        session.state.other_types[_new_type(session, written)] = name
 
 
 def add_enum_label(session: Session, record: AddEnumLabel) -> None:
     enum = next((session.state.enums[n] for n in session.candidates(record.name) if n in session.state.enums), None)
     if enum is None:
-        raise Refused(f'type "{record.name.name}" does not exist', "missing-object")
+        raise missing("type", record.name.name)
     labels = list(enum.labels)
+    if record.neighbour is not None and record.neighbour not in labels:
+        raise Refused("22023", f'"{record.neighbour}" is not an existing enum label')
     if record.renames:
+        if record.label in labels:
+            raise taken(record.label, "enum label", "42710")
         labels = [record.label if label == record.neighbour else label for label in labels]
+        _rename_label(session, enum.name, record.neighbour or "", record.label)
     elif record.label in labels:
         if record.if_not_exists:
             return
-        raise Refused(f'enum label "{record.label}" already exists')
+        raise taken(record.label, "enum label", "42710")
     else:
-        at = len(labels)
-        if record.neighbour in labels:
-            at = labels.index(record.neighbour) + (1 if record.after else 0)
+        at = len(labels) if record.neighbour is None else labels.index(record.neighbour) + (1 if record.after else 0)
         labels.insert(at, record.label)
     session.state.enums[enum.name] = Enum(enum.name, tuple(labels))
+    session.altered(Ref("type", *enum.name))
 
 
-def create_namespace(session: Session, name: str, owner: str | None, if_not_exists: bool) -> None:
+def _rename_label(session: Session, enum: QName, old: str, new: str) -> None:
+    """Defaults of columns that are just the label; casts elsewhere are found by their text when compared."""
+    literal = "'" + old.replace("'", "''") + "'"
+    for table in session.state.tables.values():
+        for column in list(table.columns.values()):
+            if column.default is not None and column.type == str(enum) and column.default.startswith(literal):
+                fresh = "'" + new.replace("'", "''") + "'" + column.default[len(literal) :]
+                table.columns[column.name] = replace(column, default=fresh)
+
+
+# Schemas and extensions
+
+
+def create_namespace(session: Session, name: str, owner: str | None, if_not_exists: bool) -> str | None:
+    """Makes a schema; its name, or None where it was there already."""
+    holder = session.role if owner is None else session.resolve_role(owner)
+    name = name or holder
     if name in session.state.namespaces:
         if if_not_exists:
-            return
-        raise Refused(f'schema "{name}" already exists')
-    session.state.namespaces[name] = NamespaceState(owner or session.role)
+            return None
+        raise Refused("42P06", f'schema "{name}" already exists')
+    if name.startswith("pg_"):
+        raise Refused("42939", f'unacceptable schema name "{name}"')
+    grants = tuple([grant for grant in session.default_grants("schema", "") if grant.grantee != holder])
+    session.state.namespaces[name] = NamespaceState(holder, grants=grants)
     session.made(Ref("schema", "", name))
+    session.forget_rights()
+    return name
 
 
 def create_extension(session: Session, record: CreateExtension) -> None:
-    if record.name in session.state.extensions:
+    state = session.state
+    if record.name in state.extensions:
         if record.if_not_exists:
             return
-        raise Refused(f'extension "{record.name}" already exists')
+        raise Refused("42710", f'extension "{record.name}" already exists')
+    ref = Ref("extension", "", record.name)
     names = extension_names(record.name)
-    if names is not None and names.schema:
-        schema = names.schema
-        session.state.namespaces.setdefault(schema, NamespaceState(session.role, managed=True))
+    if names is None and record.name not in session.extension_schemas:
+        session.gap("unsupported", f"what the extension {quote(record.name)} brings is not known to referee", ref)
+    fixed = session.extension_schemas.get(record.name)
+    if fixed is not None:
+        schema = fixed
     elif record.schema is not None:
-        if record.schema not in session.state.namespaces:
-            raise Refused(f'schema "{record.schema}" does not exist', "missing-object")
+        if record.schema not in state.namespaces:
+            raise missing_schema(record.schema)
         schema = record.schema
     else:
         schema = session.creation_schema()
-    session.state.extensions[record.name] = schema
-
-
-def drop_namespace(session: Session, name: str) -> None:
-    """DROP SCHEMA ... CASCADE, as far as tables and functions go (they are dropped before)."""
-    state = session.state
-    for things in (state.views, state.enums, state.domains, state.composites):
-        for key in [key for key in things if key.schema == name]:
-            del things[key]  # type: ignore[arg-type]
-    for sequence in [sequence for sequence in state.sequences if sequence.schema == name]:
-        state.sequences.discard(sequence)
-    for extension in [extension for extension, schema in state.extensions.items() if schema == name]:
-        del state.extensions[extension]
-    del state.namespaces[name]
+    for brought in {fixed, names.schema if names is not None else None} - {None, "", "pg_catalog"}:
+        if brought not in state.namespaces:
+            state.namespaces[str(brought)] = NamespaceState(session.role, managed=True)
+    state.extensions[record.name] = schema
+    session.forget_types()
+    session.made(ref)

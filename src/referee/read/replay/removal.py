@@ -1,381 +1,491 @@
-"""DROP, RENAME and SET SCHEMA of every kind of object."""
+"""Dropping things together with what depends on them, as Postgres does (PostgreSQL 18, dependency.c).
+
+A thing that depends on another goes with it: by itself where it is a part of it (an index of its table), else only with
+CASCADE.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from referee.model.names import FunctionName, QName, Ref
-from referee.read.replay import constraints, objects, tables
-from referee.read.replay.session import Refused, Session
-from referee.sql.statements import Drop, Rename, SetSchema, Written
+from referee.model.names import QName, Ref
+from referee.model.schema import ForeignKey, Key
+from referee.read.replay.journal import Recorded
+from referee.read.replay.refused import in_use
+from referee.read.replay.session import Session
+from referee.read.replay.state import TableState
+from referee.read.replay.uses import Path, Thing, Used, type_name, types, used_by
+from referee.sql.builtins import extension_names
+
+Dependent = tuple[Thing, bool]
+"""A thing and whether it goes by itself, without CASCADE."""
 
 
-def drop(session: Session, record: Drop) -> None:
-    handler = _DROPS.get(record.kind)
-    if handler is None:
-        return
-    for position, name in enumerate(record.names):
-        try:
-            handler(session, record, name, position)
-        except Refused as refused:
-            if not (record.missing_ok and refused.kind == "missing-object"):
-                raise
+def remove(session: Session, targets: Sequence[Thing], cascade: bool) -> None:
+    """Drops things. Raises Refused where something else depends on them and ``cascade`` is not set."""
+    found: dict[Thing, bool] = dict.fromkeys(targets, True)
+    waiting = list(targets)
+    while waiting:
+        thing = waiting.pop(0)
+        for dependent, goes_along in _dependents(session, thing):
+            if dependent not in found:
+                found[dependent] = goes_along
+                waiting.append(dependent)
+            elif goes_along:
+                found[dependent] = True
+    if not cascade:
+        users = [
+            str(thing) for thing, goes_along in found.items() if not goes_along and not _goes_with_table(thing, found)
+        ]
+        if users:
+            raise in_use(" and ".join(map(str, targets)), users)
+    for thing in reversed(found):
+        _REMOVE[thing.kind](session, thing)
 
 
-def _missing(what: str, name: str) -> Refused:
-    return Refused(f'{what} "{name}" does not exist', "missing-object")
+def _goes_with_table(thing: Thing, found: Mapping[Thing, bool]) -> bool:
+    """Whether a thing is a part of a table that goes."""
+    return found.get(Thing("table", *thing.owner), False)
 
 
-def _drop_table(session: Session, record: Drop, name: Written, position: int) -> None:
-    if session.is_temporary(name):
-        session.temporary.discard(name.name)
-        return
-    tables.drop_table(session, session.table(name), record.cascade)
+def _dependents(session: Session, thing: Thing) -> Iterator[Dependent]:
+    finder = _DEPENDENTS.get(thing.kind)
+    return iter(()) if finder is None else finder(session, thing)
 
 
-def _drop_view(session: Session, record: Drop, name: Written, position: int) -> None:
-    for candidate in session.candidates(name):
-        if session.state.views.pop(candidate, None) is not None:
-            return
-    raise _missing("view", name.name)
+def constraint(table: QName, name: str) -> Thing:
+    return Thing("constraint", *table, name)
 
 
-def _drop_sequence(session: Session, record: Drop, name: Written, position: int) -> None:
-    for candidate in session.candidates(name):
-        if candidate in session.state.sequences:
-            session.state.sequences.discard(candidate)
-            return
-    raise _missing("sequence", name.name)
+# What depends on a table
 
 
-def _drop_index(session: Session, record: Drop, name: Written, position: int) -> None:
-    for candidate in session.candidates(name):
-        owner = session.state.indexes.get(candidate)
-        if owner is None:
+def _on_table(session: Session, thing: Thing) -> Iterator[Dependent]:
+    state, name = session.state, thing.owner
+    table = state.tables[name]
+    for key in state.references_to(name):
+        if key.table != name:
+            yield constraint(key.table, key.name), False
+    for ancestor in _ancestors(session, table):
+        # A foreign key to a partitioned table references every partition.
+        for key in state.references_to(ancestor):
+            yield constraint(key.table, key.name), False
+    for child in state.children.get(name, ()):
+        yield Thing("table", *child), state.tables[child].partition_of == name
+    for sequence in table.sequences:
+        yield Thing("sequence", *sequence), True
+    yield from _on_relation(session, name)
+    yield from _on_type(session, thing)
+
+
+def _ancestors(session: Session, table: TableState) -> Iterator[QName]:
+    while table.partition_of is not None:
+        yield table.partition_of
+        table = session.state.tables[table.partition_of]
+
+
+def _on_relation(session: Session, name: QName) -> Iterator[Dependent]:
+    """The things of others whose texts name a relation."""
+    for user, used in _users(session, name.name):
+        if name in used.relations and user.owner != name:
+            yield _dropped_with(user), False
+
+
+def _users(session: Session, name: str) -> Iterator[tuple[Thing, Used]]:
+    """The things that may name something, with what they use."""
+    for user, path in list(session.uses.naming(session.state, name)):
+        yield user, used_by(session.state, user, _schemas(session, path))
+
+
+def _schemas(session: Session, path: Path) -> Path:
+    return tuple([session.role if schema == "$user" else schema for schema in path])
+
+
+def _dropped_with(user: Thing) -> Thing:
+    """What is dropped when a thing that is used goes: a check is a constraint."""
+    return user._replace(kind="constraint") if user.kind == "check" else user
+
+
+def _on_view(session: Session, thing: Thing) -> Iterator[Dependent]:
+    yield from _on_relation(session, thing.owner)
+    yield from _on_type(session, thing)
+
+
+def _on_sequence(session: Session, thing: Thing) -> Iterator[Dependent]:
+    yield from _on_relation(session, thing.owner)
+    owner = session.state.sequences.get(thing.owner)
+    table = session.state.tables.get(owner[0]) if owner is not None else None
+    if owner is not None and table is not None:
+        default = Thing("default", *owner[0], owner[1])
+        column = table.columns.get(owner[1])
+        if column is not None and column.default is not None and thing.name in column.default:
+            yield default, False
+
+
+# What depends on a column
+
+
+def _on_column(session: Session, thing: Thing) -> Iterator[Dependent]:
+    state, table, column = session.state, session.state.tables[thing.owner], thing.part
+    keys: tuple[Key | ForeignKey, ...] = (*table.foreign_keys.values(), *table.keys.values())
+    for key in keys:
+        if column in key.columns:
+            yield constraint(table.name, key.name), True
+    for index in table.indexes.values():
+        if column in (*index.columns, *index.include):
+            is_key = index.name in table.keys
+            yield constraint(table.name, index.name) if is_key else Thing("index", *table.name, index.name), True
+    for exclusion in table.exclusions.values():
+        if column in exclusion.definition:
+            yield constraint(table.name, exclusion.name), True
+    for sequence, owner in table.sequences.items():
+        if owner == column:
+            yield Thing("sequence", *sequence), True
+    for reference in state.references_to(table.name):
+        if column in reference.target.columns:
+            yield constraint(reference.table, reference.name), False
+    yield from _texts_on_column(session, table, column)
+
+
+def _texts_on_column(session: Session, table: TableState, column: str) -> Iterator[Dependent]:
+    for user in _own_users(table):
+        used = used_by(session.state, user, _schemas(session, session.path))
+        is_named = user.kind == "trigger" and column in table.triggers[user.part].update_columns
+        if (table.name, column) in used.columns or is_named:
+            if user.kind == "default":
+                if user.part != column:
+                    yield Thing("column", *table.name, user.part), False
+            else:
+                yield _dropped_with(user), user.kind in ("check", "index")
+    for user, used in _users(session, table.name.name):
+        if user.owner != table.name and (table.name, column) in used.columns:
+            yield _dropped_with(user), False
+
+
+def _own_users(table: TableState) -> Iterator[Thing]:
+    """The things of a table that have texts."""
+    for check in table.checks:
+        yield Thing("check", *table.name, check)
+    for index in table.indexes.values():
+        if index.predicate is not None or index.name in table.parts:
+            yield Thing("index", *table.name, index.name)
+    for trigger in table.triggers:
+        yield Thing("trigger", *table.name, trigger)
+    for policy in table.policies:
+        yield Thing("policy", *table.name, policy)
+    for column in table.columns.values():
+        if column.generated is not None:
+            yield Thing("default", *table.name, column.name)
+
+
+def users_of_column(session: Session, table: TableState, column: str) -> list[Thing]:
+    """The views, policies, triggers and generated columns that name a column."""
+    return [user for user, _ in _texts_on_column(session, table, column) if user.kind not in ("constraint", "index")]
+
+
+# What depends on a constraint or index
+
+
+def _on_constraint(session: Session, thing: Thing) -> Iterator[Dependent]:
+    table = session.state.tables[thing.owner]
+    if thing.part in table.keys:
+        yield from _on_index(session, thing)
+
+
+def _on_index(session: Session, thing: Thing) -> Iterator[Dependent]:
+    """Foreign keys rely on the index of the key that they reference."""
+    for key in session.state.references_to(thing.owner):
+        if session.state.tables[key.table].key_indexes.get(key.name) == thing.part:
+            yield constraint(key.table, key.name), False
+    for child in session.state.children.get(thing.owner, ()):
+        below = session.state.tables[child]
+        parent = session.state.tables[thing.owner].indexes.get(thing.part)
+        if below.partition_of != thing.owner or parent is None:
             continue
-        table = session.state.tables[owner]
-        if candidate.name in table.keys or candidate.name in table.exclusions:
-            raise Refused(f"cannot drop index {candidate.name} because constraint {candidate.name} requires it")
-        constraints.remove_index(session, table, candidate.name)
+        for index in below.indexes.values():
+            if index.name in below.derived and (index.columns, index.unique) == (parent.columns, parent.unique):
+                kind = "constraint" if index.name in below.keys else "index"
+                yield Thing(kind, *child, index.name), True
+
+
+# What depends on functions and types
+
+
+def _on_function(session: Session, thing: Thing) -> Iterator[Dependent]:
+    name = thing.function
+    for user, used in _users(session, name.name):
+        if name in used.functions:
+            yield _dropped_with(user), False
+
+
+def _on_type(session: Session, thing: Thing) -> Iterator[Dependent]:
+    name = thing.owner
+    for user, used in _users(session, name.name):
+        if name not in used.types or user.owner == name:
+            continue
+        if user.kind == "type" and user.owner in session.state.composites:
+            for column in session.state.composites[user.owner].columns:
+                if type_name(column.type) == name:
+                    yield Thing("attribute", *user.owner, column.name), False
+        else:
+            yield _dropped_with(user), False
+    for other, main in session.state.other_types.items():
+        if main == name and other != name:
+            yield Thing("type", *other), True
+
+
+def _on_extension(session: Session, thing: Thing) -> Iterator[Dependent]:
+    names = extension_names(thing.name)
+    if names is None:
         return
-    raise _missing("index", name.name)
+    schema = names.schema or session.state.extensions[thing.name]
+    for brought in sorted(names.types):
+        for user, _ in _users(session, brought):
+            if any(type_name(printed) == QName(schema, brought) for printed in types(session.state, user)):
+                yield _dropped_with(user), False
+    for brought in sorted(names.functions):
+        for user, used in _users(session, brought):
+            if (None, brought) in used.unknown_functions or (schema, brought) in used.unknown_functions:
+                yield _dropped_with(user), False
 
 
-def _drop_trigger(session: Session, record: Drop, name: Written, position: int) -> None:
-    if session.is_temporary(name):
-        return
-    table, part = session.table(name), record.parts[position]
-    if part not in table.triggers:
-        raise _missing("trigger", part)
-    session.altered(table.triggers.pop(part).ref)
+def _on_schema(session: Session, thing: Thing) -> Iterator[Dependent]:
+    state, schema = session.state, thing.name
+    for kind, container in (
+        ("table", state.tables),
+        ("view", state.views),
+        ("sequence", state.sequences),
+        ("type", state.enums),
+        ("type", state.domains),
+        ("type", state.composites),
+        ("type", state.other_types),
+    ):
+        for name in container:
+            if name.schema == schema:
+                yield Thing(kind, *name), False
+    for function in state.functions:
+        if function.schema == schema:
+            yield Thing("function", *function), False
+    for extension, place in state.extensions.items():
+        if place == schema:
+            yield Thing("extension", "", extension), False
 
 
-def _drop_policy(session: Session, record: Drop, name: Written, position: int) -> None:
-    if session.is_temporary(name):
-        return
-    table, part = session.table(name), record.parts[position]
-    if part not in table.policies:
-        raise _missing("policy", part)
-    session.altered(table.policies.pop(part).ref)
-
-
-def _drop_function(session: Session, record: Drop, name: Written, position: int) -> None:
-    arguments = record.arguments[position] if position < len(record.arguments) else None
-    found = session.find_function(name, arguments)
-    if found is None:
-        raise _missing("function", name.name)
-    objects.drop_function(session, found, record.cascade)
-
-
-def _drop_type(session: Session, record: Drop, name: Written, position: int) -> None:
-    for candidate in session.candidates(name):
-        for things in (session.state.enums, session.state.domains, session.state.composites):
-            if candidate in things:
-                _require_unused(session, candidate, record.cascade)
-                del things[candidate]  # type: ignore[attr-defined]
-                return
-    raise _missing("type", name.name)
-
-
-def _require_unused(session: Session, name: QName, cascade: bool) -> None:
-    printed = str(name)
-    for table in session.state.tables.values():
-        for column in [c.name for c in table.columns.values() if c.type in (printed, f"{printed}[]")]:
-            if not cascade:
-                raise Refused(f"cannot drop type {printed} because column {column} of table {table.name} depends on it")
-            del table.columns[column]
-
-
-def _drop_schema(session: Session, record: Drop, name: Written, position: int) -> None:
-    if name.name not in session.state.namespaces:
-        raise _missing("schema", name.name)
-    own = [table for table in session.state.tables.values() if table.name.schema == name.name]
-    functions = [function for function in session.state.functions if function.schema == name.name]
-    if (own or functions) and not record.cascade:
-        raise Refused(f"cannot drop schema {name.name} because other objects depend on it")
-    for table in own:
-        if table.name in session.state.tables:
-            tables.drop_table(session, table, True)
-    for function in functions:
-        objects.drop_function(session, function, True)
-    objects.drop_namespace(session, name.name)
-
-
-def _drop_extension(session: Session, record: Drop, name: Written, position: int) -> None:
-    if session.state.extensions.pop(name.name, None) is None:
-        raise _missing("extension", name.name)
-
-
-_DROPS: dict[str, Callable[[Session, Drop, Written, int], None]] = {
-    "table": _drop_table,
-    "foreign_table": _drop_table,
-    "view": _drop_view,
-    "matview": _drop_view,
-    "sequence": _drop_sequence,
-    "index": _drop_index,
-    "trigger": _drop_trigger,
-    "policy": _drop_policy,
-    "function": _drop_function,
-    "type": _drop_type,
-    "domain": _drop_type,
-    "schema": _drop_schema,
-    "extension": _drop_extension,
+_DEPENDENTS: dict[str, Callable[[Session, Thing], Iterator[Dependent]]] = {
+    "column": _on_column,
+    "constraint": _on_constraint,
+    "extension": _on_extension,
+    "function": _on_function,
+    "index": _on_index,
+    "schema": _on_schema,
+    "sequence": _on_sequence,
+    "table": _on_table,
+    "type": _on_type,
+    "view": _on_view,
 }
 
 
-# Renames
+# Removing one thing, and nothing else
 
 
-def rename(session: Session, record: Rename) -> None:
-    handler = _RENAMES.get(record.kind)
-    if handler is None:
-        return
-    try:
-        handler(session, record)
-    except Refused as refused:
-        if not (record.missing_ok and refused.kind == "missing-object"):
-            raise
-
-
-def _rename_relation(session: Session, record: Rename) -> None:
-    table = session.find_table(record.name)
+def _remove_table(session: Session, thing: Thing) -> None:
+    table = session.state.tables.get(thing.owner)
     if table is not None:
-        new = QName(table.name.schema, record.new)
-        if session.state.has_relation(new):
-            raise Refused(f'relation "{record.new}" already exists')
-        tables.move_table(session, table, new)
-        return
-    for name in session.candidates(record.name):
-        if name in session.state.views:
-            view = session.state.views.pop(name)
-            session.state.views[QName(name.schema, record.new)] = replace(view, name=QName(name.schema, record.new))
-            return
-        if name in session.state.indexes:
-            _rename_index(session, record)
-            return
-        if name in session.state.sequences:
-            session.state.sequences.discard(name)
-            session.state.sequences.add(QName(name.schema, record.new))
-            return
-    session.table(record.name)
+        forget_table(session, table)
+        session.altered(Ref("table", *thing.owner))
 
 
-def _rename_column(session: Session, record: Rename) -> None:
-    if session.is_temporary(record.name):
-        return
-    if session.find_table(record.name) is None and any(
-        name in session.state.views for name in session.candidates(record.name)
-    ):
-        return
-    tables.rename_column(session, session.table(record.name), record.part, record.new)
-
-
-def _rename_constraint(session: Session, record: Rename) -> None:
-    table = session.table(record.name)
-    if table.has_constraint(record.new):
-        raise Refused(f'constraint "{record.new}" for relation "{table.name.name}" already exists')
-    for name in ("keys", "foreign_keys", "checks", "exclusions"):
-        container: dict[str, Any] = getattr(table, name)
-        if record.part in container:
-            item = container.pop(record.part)
-            container[record.new] = replace(item, name=record.new)
-            break
-    else:
-        raise _missing("constraint", record.part)
-    if record.part in table.indexes:
-        _rename_index_of(session, table.name, record.part, record.new)
-    for key in [key for key in table.foreign_keys.values() if key.name == record.new]:
-        session.state.referencing.get(key.target.table, set()).discard((table.name, record.part))
-        session.state.add_reference(key)
-    session.state.count_constraint(table.name.schema, record.part, -1)
-    session.state.count_constraint(table.name.schema, record.new, 1)
-    _rename_places(session, Ref("constraint", *table.name, record.part), Ref("constraint", *table.name, record.new))
-
-
-def _rename_index(session: Session, record: Rename) -> None:
-    for name in session.candidates(record.name):
-        owner = session.state.indexes.get(name)
-        if owner is not None:
-            table = session.state.tables[owner]
-            if name.name in table.keys:  # renaming a key's index renames the key
-                _rename_constraint(session, Rename("tabconstraint", Written(*owner), record.new, name.name))
-            else:
-                _rename_index_of(session, owner, name.name, record.new)
-            return
-    raise _missing("index", record.name.name)
-
-
-def _rename_index_of(session: Session, owner: QName, old: str, new: str) -> None:
-    table = session.state.tables[owner]
-    table.indexes[new] = replace(table.indexes.pop(old), name=new)
-    session.state.indexes.pop(QName(owner.schema, old), None)
-    session.state.indexes[QName(owner.schema, new)] = owner
-    _rename_places(session, Ref("index", owner.schema, old), Ref("index", owner.schema, new))
-
-
-def _rename_places(session: Session, old: Ref, new: Ref) -> None:
-    anchor = session.anchors.pop(old, None)
-    if anchor is not None:
-        session.anchors[new] = anchor
-    session.statements[new] = [*session.statements.pop(old, []), session.span]
-
-
-def _rename_part(container: str, kind: Any) -> Callable[[Session, Rename], None]:
-    def apply(session: Session, record: Rename) -> None:
-        table = session.table(record.name)
-        items: dict[str, Any] = getattr(table, container)
-        if record.part not in items:
-            raise _missing(kind, record.part)
-        items[record.new] = replace(items.pop(record.part), name=record.new)
-        _rename_places(session, Ref(kind, *table.name, record.part), Ref(kind, *table.name, record.new))
-
-    return apply
-
-
-def _rename_function(session: Session, record: Rename) -> None:
-    name = session.find_function(record.name, record.arguments)
-    if name is None:
-        raise _missing("function", record.name.name)
-    _move_function(session, name, FunctionName(name.schema, record.new, name.arguments))
-
-
-def _move_function(session: Session, old: FunctionName, new: FunctionName) -> None:
-    function = replace(session.state.functions.pop(old), name=new)
-    session.state.functions[new] = function
-    overloads = session.state.overloads[old.qualified]
-    overloads.remove(old)
-    if not overloads:
-        del session.state.overloads[old.qualified]
-    session.state.overloads.setdefault(new.qualified, []).append(new)
-    for table in session.state.tables.values():
-        for trigger in list(table.triggers.values()):
-            if trigger.function == old.qualified and not old.arguments:
-                table.triggers[trigger.name] = replace(trigger, function=new.qualified)
-    old_ref, new_ref = replace(function, name=old).ref, function.ref
-    _rename_places(session, old_ref, new_ref)
-    body = session.bodies.pop(old_ref, None)
-    if body is not None:
-        session.bodies[new_ref] = body
-
-
-def _rename_type(session: Session, record: Rename) -> None:
-    _move_type(session, record.name, lambda name: QName(name.schema, record.new))
-
-
-def _move_type(session: Session, written: Written, place: Callable[[QName], QName]) -> None:
-    state = session.state
-    for name in session.candidates(written):
-        for things in (state.enums, state.domains, state.composites):
-            container: Any = things
-            if name in container:
-                new = place(name)
-                container[new] = replace(container.pop(name), name=new)
-                _retype(session, str(name), str(new))
-                session.altered(Ref("type", *new))
-                return
-    raise _missing("type", written.name)
-
-
-def _retype(session: Session, old: str, new: str) -> None:
-    for table in session.state.tables.values():
-        for column in list(table.columns.values()):
-            if column.type in (old, f"{old}[]"):
-                table.columns[column.name] = replace(column, type=new + column.type[len(old) :])
+def forget_table(session: Session, table: TableState) -> None:
+    """Removes a table from every list that knows it."""
+    state, name = session.state, table.name
+    for key in table.foreign_keys.values():
+        state.remove_reference(key)
+    for constraint_name in table.constraint_names():
+        state.count_constraint(name.schema, constraint_name, -1)
+    for index in (*table.indexes, *table.exclusions, *table.keys):
+        state.indexes.pop(QName(name.schema, index), None)
+    for sequence in table.sequences:
+        state.sequences.pop(sequence, None)
+    for parent in table.parents:
+        state.children[parent] = tuple([child for child in state.children.get(parent, ()) if child != name])
+    state.tables.pop(name, None)
     session.forget_types()
 
 
-def _rename_schema(session: Session, record: Rename) -> None:
+def _remove_view(session: Session, thing: Thing) -> None:
+    session.state.views.pop(thing.owner, None)
+    for index in [index for index, owner in session.state.indexes.items() if owner == thing.owner]:
+        del session.state.indexes[index]
+    session.forget_types()
+
+
+def _remove_sequence(session: Session, thing: Thing) -> None:
+    owner = session.state.sequences.pop(thing.owner, None)
+    table = session.state.tables.get(owner[0]) if owner is not None else None
+    if table is not None:
+        table.sequences.pop(thing.owner, None)
+
+
+def _remove_column(session: Session, thing: Thing) -> None:
+    table = session.state.tables.get(thing.owner)
+    if table is None or thing.part not in table.columns:
+        return
+    del table.columns[thing.part]
+    table.inherited.pop(thing.part, None)
+    table.own -= {thing.part}
+    session.altered(Ref("table", *thing.owner))
+    for child in session.state.children.get(thing.owner, ()):
+        leave_column(session, session.state.tables[child], thing.part)
+
+
+def leave_column(session: Session, child: TableState, column: str) -> None:
+    """A parent has lost a column: its child does too, unless another parent or the child itself has it."""
+    if column not in child.columns:
+        return
+    count = child.inherited.get(column, 1) - 1
+    child.inherited[column] = count
+    if count <= 0 and column not in child.own:
+        remove(session, [Thing("column", *child.name, column)], True)
+
+
+def _remove_default(session: Session, thing: Thing) -> None:
+    table = session.state.tables.get(thing.owner)
+    column = table.columns.get(thing.part) if table is not None else None
+    if table is None or column is None:
+        return
+    if column.generated is not None:
+        remove(session, [Thing("column", *thing.owner, thing.part)], True)
+    else:
+        table.columns[column.name] = replace(column, default=None)
+
+
+def _remove_constraint(session: Session, thing: Thing) -> None:
+    table = session.state.tables.get(thing.owner)
+    if table is None or not table.has_constraint(thing.part):
+        return
+    name = thing.part
+    if name in table.foreign_keys:
+        _forget_foreign_key(session, table, table.foreign_keys.pop(name))
+    elif name in table.keys:
+        del table.keys[name]
+        _forget_index(session, table, name)
+    elif name in table.checks:
+        _forget_check(session, table, name)
+    elif name in table.exclusions:
+        del table.exclusions[name]
+        session.state.indexes.pop(QName(table.name.schema, name), None)
+    else:
+        return
+    table.derived -= {name}
+    session.state.count_constraint(table.name.schema, name, -1)
+    session.altered(Ref("constraint", *table.name, name))
+
+
+def _forget_foreign_key(session: Session, table: TableState, key: ForeignKey) -> None:
+    session.state.remove_reference(key)
+    table.key_indexes.pop(key.name, None)
+    for child in session.state.children.get(table.name, ()):
+        below = session.state.tables[child]
+        for other in list(below.foreign_keys.values()):
+            if other.name in below.derived and (other.columns, other.target) == (key.columns, key.target):
+                _remove_constraint(session, constraint(child, other.name))
+
+
+def _forget_check(session: Session, table: TableState, name: str) -> None:
+    del table.checks[name]
+    for child in session.state.children.get(table.name, ()):
+        if name in session.state.tables[child].derived:
+            _remove_constraint(session, constraint(child, name))
+
+
+def _remove_index(session: Session, thing: Thing) -> None:
+    table = session.state.tables.get(thing.owner)
+    if table is not None:
+        _forget_index(session, table, thing.part)
+
+
+def _forget_index(session: Session, table: TableState, name: str) -> None:
+    table.indexes.pop(name, None)
+    table.parts.pop(name, None)
+    table.labels.pop(name, None)
+    table.derived -= {name}
+    session.state.indexes.pop(QName(table.name.schema, name), None)
+
+
+def _remove_trigger(session: Session, thing: Thing) -> None:
+    table, view = session.state.tables.get(thing.owner), session.state.views.get(thing.owner)
+    if table is not None and table.triggers.pop(thing.part, None) is not None:
+        session.altered(Ref("trigger", *thing.owner, thing.part))
+    elif view is not None:
+        left = tuple([trigger for trigger in view.triggers if trigger.name != thing.part])
+        session.state.views[view.name] = replace(view, triggers=left)
+
+
+def _remove_policy(session: Session, thing: Thing) -> None:
+    table = session.state.tables.get(thing.owner)
+    if table is not None and table.policies.pop(thing.part, None) is not None:
+        session.altered(Ref("policy", *thing.owner, thing.part))
+
+
+def _remove_function(session: Session, thing: Thing) -> None:
+    state, name = session.state, thing.function
+    if state.functions.pop(name, None) is None:
+        return
+    state.signatures.pop(name, None)
+    left = tuple([other for other in state.overloads[name.qualified] if other != name])
+    if left:
+        state.overloads[name.qualified] = left
+    else:
+        del state.overloads[name.qualified]
+
+
+def _remove_type(session: Session, thing: Thing) -> None:
     state = session.state
-    if record.name.name not in state.namespaces:
-        raise _missing("schema", record.name.name)
-    if record.new in state.namespaces:
-        raise Refused(f'schema "{record.new}" already exists')
-    state.namespaces[record.new] = state.namespaces.pop(record.name.name)
-    for table in [table for table in state.tables.values() if table.name.schema == record.name.name]:
-        tables.move_table(session, table, QName(record.new, table.name.name))
-    for name in [name for name in state.functions if name.schema == record.name.name]:
-        _move_function(session, name, FunctionName(record.new, name.name, name.arguments))
-    for view in [view for view in state.views.values() if view.name.schema == record.name.name]:
-        moved = QName(record.new, view.name.name)
-        del state.views[view.name]
-        state.views[moved] = replace(view, name=moved)
-    for things in (state.enums, state.domains, state.composites):
-        container: Any = things
-        for name in [name for name in container if name.schema == record.name.name]:
-            _move_type(session, Written(name.schema, name.name), lambda old: QName(record.new, old.name))
+    containers: tuple[Recorded[QName, Any], ...] = (
+        state.enums,
+        state.domains,
+        state.composites,
+        state.other_types,
+        state.domain_checks,
+    )
+    for container in containers:
+        container.pop(thing.owner)
+    session.forget_types()
 
 
-_RENAMES: dict[str, Callable[[Session, Rename], None]] = {
-    "table": _rename_relation,
-    "view": _rename_relation,
-    "matview": _rename_relation,
-    "sequence": _rename_relation,
-    "foreign_table": _rename_relation,
-    "index": _rename_relation,
-    "column": _rename_column,
-    "tabconstraint": _rename_constraint,
-    "trigger": _rename_part("triggers", "trigger"),
-    "policy": _rename_part("policies", "policy"),
-    "function": _rename_function,
-    "type": _rename_type,
-    "domain": _rename_type,
-    "schema": _rename_schema,
+def _remove_attribute(session: Session, thing: Thing) -> None:
+    composite = session.state.composites.get(thing.owner)
+    if composite is not None:
+        left = tuple([column for column in composite.columns if column.name != thing.part])
+        session.state.composites[composite.name] = replace(composite, columns=left)
+
+
+def _remove_extension(session: Session, thing: Thing) -> None:
+    session.state.extensions.pop(thing.name, None)
+    session.forget_types()
+
+
+def _remove_schema(session: Session, thing: Thing) -> None:
+    session.state.namespaces.pop(thing.name, None)
+    session.state.constraint_names.pop(thing.name, None)
+    session.forget_rights()
+
+
+_REMOVE: dict[str, Callable[[Session, Thing], None]] = {
+    "attribute": _remove_attribute,
+    "column": _remove_column,
+    "constraint": _remove_constraint,
+    "default": _remove_default,
+    "extension": _remove_extension,
+    "function": _remove_function,
+    "index": _remove_index,
+    "policy": _remove_policy,
+    "schema": _remove_schema,
+    "sequence": _remove_sequence,
+    "table": _remove_table,
+    "trigger": _remove_trigger,
+    "type": _remove_type,
+    "view": _remove_view,
 }
-
-
-# SET SCHEMA
-
-
-def set_schema(session: Session, record: SetSchema) -> None:
-    if record.new not in session.state.namespaces:
-        raise Refused(f'schema "{record.new}" does not exist', "missing-object")
-    try:
-        _set_schema(session, record)
-    except Refused as refused:
-        if not (record.missing_ok and refused.kind == "missing-object"):
-            raise
-
-
-def _set_schema(session: Session, record: SetSchema) -> None:
-    if record.kind in ("table", "foreign_table"):
-        table = session.table(record.name)
-        tables.move_table(session, table, QName(record.new, table.name.name))
-    elif record.kind == "function":
-        name = session.find_function(record.name, record.arguments)
-        if name is None:
-            raise _missing("function", record.name.name)
-        _move_function(session, name, FunctionName(record.new, name.name, name.arguments))
-    elif record.kind in ("type", "domain"):
-        _move_type(session, record.name, lambda name: QName(record.new, name.name))
-    elif record.kind in ("view", "matview"):
-        for name in session.candidates(record.name):
-            view = session.state.views.pop(name, None)
-            if view is not None:
-                moved = QName(record.new, name.name)
-                session.state.views[moved] = replace(view, name=moved)
-                return
-        raise _missing("view", record.name.name)
-    elif record.kind == "extension" and record.name.name in session.state.extensions:
-        session.state.extensions[record.name.name] = record.new

@@ -1,160 +1,233 @@
-"""Grants, default privileges, roles and owners."""
+"""Grants, default privileges and owners."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
-from referee.model.names import FunctionName, Ref
-from referee.model.schema import Grant, Role, split_path
+from referee.model.names import FunctionName
+from referee.model.schema import Grant
+from referee.read.replay.refused import Refused, missing_column, missing_schema
+from referee.read.replay.roles import acts_as, require_owner
 from referee.read.replay.session import (
+    COLUMN_PRIVILEGES,
     FUNCTION_PRIVILEGES,
     SCHEMA_PRIVILEGES,
     TABLE_PRIVILEGES,
-    Refused,
     Session,
 )
+from referee.read.replay.state import NamespaceState, TableState
 from referee.read.replay.tables import alter_table
 from referee.sql.statements import (
     AlterAction,
     AlterTable,
-    CreateRole,
     DefaultRights,
     GrantRights,
-    GrantRole,
-    RoleSetting,
     SetOwner,
     Written,
 )
 
 _ALL = {"table": TABLE_PRIVILEGES, "function": FUNCTION_PRIVILEGES, "schema": SCHEMA_PRIVILEGES}
+# Privileges that exist and are no fact of a schema.
+_UNLISTED = frozenset({"MAINTAIN"})
+
+_Held = dict[tuple[str, tuple[str, ...]], frozenset[str]]
 
 
-def change(grants: tuple[Grant, ...], record: GrantRights, owner: str) -> tuple[Grant, ...]:
+def _wanted(kind: str, privilege: str, columns: tuple[str, ...]) -> frozenset[str]:
+    """The privileges that a word of GRANT means."""
+    known = COLUMN_PRIVILEGES if columns else _ALL[kind]
+    if privilege.lower() == "all":
+        return known
+    if privilege.upper() in known:
+        return frozenset({privilege.upper()})
+    if privilege.upper() in _UNLISTED:
+        return frozenset()
+    if privilege.upper() in TABLE_PRIVILEGES | FUNCTION_PRIVILEGES | SCHEMA_PRIVILEGES:
+        raise Refused("0LP01", f"invalid privilege type {privilege.upper()} for {kind}")
+    raise Refused("42601", f'unrecognized privilege type "{privilege}"')
+
+
+def _change(session: Session, holder: Any, record: GrantRights, key: str) -> tuple[Grant, ...]:
     """The grants of one object after GRANT or REVOKE. The owner's own rights are never listed."""
-    found = {(grant.grantee, grant.columns): grant.privileges for grant in grants}
+    grants: tuple[Grant, ...] = holder.grants
+    owner: str = holder.owner
+    found: _Held = {(grant.grantee, grant.columns): grant.privileges for grant in grants}
+    grantable = None if acts_as(session, owner) else session.state.grant_options.get((key, session.role), frozenset())
+    if grantable is not None and not grantable:
+        if not any(grant.grantee in (session.role, "public") for grant in grants):
+            session.gap("would-fail", f"permission denied for {key}: {session.role} may not pass on its privileges")
+        return grants
     for privilege, columns in record.privileges or (("all", ()),):
-        wanted = _ALL[record.kind] if privilege.lower() == "all" else frozenset({privilege.upper()})
+        wanted = _wanted(record.kind, privilege, columns)
+        wanted = wanted if grantable is None else wanted & grantable
         for grantee in record.grantees:
-            if grantee == owner:
-                continue
-            held = found.get((grantee, columns), frozenset())
-            found[(grantee, columns)] = held | wanted if record.grant else held - wanted
-    return tuple([Grant(grantee, held, columns) for (grantee, columns), held in sorted(found.items()) if held])
+            grantee = session.resolve_role(grantee)
+            if grantee != owner:
+                _change_one(session, found, record, key, grantee, columns, wanted)
+    return _listed(found)
+
+
+def _change_one(
+    session: Session,
+    found: _Held,
+    record: GrantRights,
+    key: str,
+    grantee: str,
+    columns: tuple[str, ...],
+    wanted: frozenset[str],
+) -> None:
+    options = session.state.grant_options
+    if record.with_option:
+        options[key, grantee] = options.get((key, grantee), frozenset()) | wanted
+    elif not record.grant and (key, grantee) in options:
+        options[key, grantee] -= wanted
+    if record.option_only:
+        return
+    places: list[tuple[str, ...]] = [(column,) for column in columns] or [()]
+    for place in places:
+        held = found.get((grantee, place), frozenset())
+        found[grantee, place] = held | wanted if record.grant else held - wanted
+    if not record.grant and not columns:
+        # What is revoked on the table is revoked on its columns too.
+        for other, place in found:
+            if other == grantee and place:
+                found[other, place] -= wanted
+
+
+def _listed(found: _Held) -> tuple[Grant, ...]:
+    order = sorted(found.items(), key=lambda item: (bool(item[0][1]), item[0][1], item[0][0]))
+    return tuple([Grant(grantee, held, columns) for (grantee, columns), held in order if held])
 
 
 def grant(session: Session, record: GrantRights) -> None:
+    """GRANT and REVOKE on tables, schemas and routines. Nothing changes where one of the objects is missing."""
+    for privilege, columns in record.privileges:
+        _wanted(record.kind, privilege, columns)
     if record.kind == "schema":
-        for name in record.names:
-            _grant_schema(session, name.name, record)
+        namespaces = [_namespace(session, name.name) for name in record.names]
+        for name, namespace in zip(record.names, namespaces, strict=True):
+            grants = _change(session, namespace, record, f"schema {name.name}")
+            session.state.namespaces[name.name] = replace(namespace, grants=grants)
+        session.forget_rights()
     elif record.kind == "function":
-        _grant_functions(session, record)
-    elif record.everywhere:
-        schemas = {name.name for name in record.names}
-        for table in session.state.tables.values():
-            if table.name.schema in schemas:
-                table.grants = change(table.grants, record, table.owner)
+        for function_name in list(_functions(session, record)):
+            function = session.state.functions[function_name]
+            grants = _change(session, function, record, f"function {function_name}")
+            session.state.functions[function_name] = replace(function, grants=grants)
     else:
-        for name in record.names:
-            _grant_table(session, name, record)
+        for table in list(_tables(session, record)):
+            table.grants = _change(session, table, record, f"table {table.name}")
 
 
-def _grant_schema(session: Session, name: str, record: GrantRights) -> None:
+def _namespace(session: Session, name: str) -> NamespaceState:
     namespace = session.state.namespaces.get(name)
     if namespace is None:
-        raise Refused(f'schema "{name}" does not exist', "missing-object", Ref("schema", "", name))
-    namespace.grants = change(namespace.grants, record, namespace.owner)
+        raise missing_schema(name)
+    return namespace
 
 
-def _grant_table(session: Session, name: Written, record: GrantRights) -> None:
-    if session.is_temporary(name):
-        return
-    table = session.find_table(name)
-    if table is not None:
-        table.grants = change(table.grants, record, table.owner)
-    elif not any(session.state.has_relation(candidate) for candidate in session.candidates(name)):
-        session.table(name)
-
-
-def _grant_functions(session: Session, record: GrantRights) -> None:
+def _tables(session: Session, record: GrantRights) -> list[TableState]:
     if record.everywhere:
+        for name in record.names:
+            _namespace(session, name.name)
         schemas = {name.name for name in record.names}
-        found: Iterable[FunctionName | None] = [name for name in session.state.functions if name.schema in schemas]
-    else:
-        found = [
-            session.find_function(name, arguments) for name, arguments in zip(record.names, record.arguments, strict=True)
+        return [table for table in session.state.tables.values() if table.name.schema in schemas]
+    found = [_table(session, name) for name in record.names]
+    tables = [table for table in found if table is not None]
+    for _, columns in record.privileges:
+        for table in tables:
+            for column in columns:
+                if column not in table.columns and not table.open:
+                    raise missing_column(table.name, column)
+    return tables
+
+
+def _table(session: Session, name: Written) -> TableState | None:
+    """The table of that name; None for other relations, whose grants are no facts of a schema."""
+    if session.is_temporary(name):
+        return None
+    table = session.find_table(name)
+    if table is None and not any(session.state.has_relation(candidate) for candidate in session.candidates(name)):
+        raise session.missing_relation(name)
+    return table
+
+
+def _functions(session: Session, record: GrantRights) -> list[FunctionName]:
+    if record.everywhere:
+        schemas = {written.name for written in record.names}
+        for schema in schemas:
+            _namespace(session, schema)
+        return [
+            name
+            for name, function in session.state.functions.items()
+            if name.schema in schemas and _is_meant(record.routine, function.kind)
         ]
-    for name in tuple(found):
+    found = []
+    for written, arguments in zip(record.names, record.arguments, strict=True):
+        name = session.find_function(written, arguments, record.routine)
         if name is not None:
-            function = session.state.functions[name]
-            session.state.functions[function.name] = replace(
-                function, grants=change(function.grants, record, function.owner)
-            )
+            found.append(name)
+        elif not session.is_brought(written):
+            raise session.missing_function(written, arguments)
+    return found
+
+
+def _is_meant(routine: str, kind: str) -> bool:
+    """Whether ALL FUNCTIONS, ALL PROCEDURES or ALL ROUTINES means a function of a kind."""
+    return routine == "routine" or (routine == "procedure") == (kind == "procedure")
 
 
 def default_privileges(session: Session, record: DefaultRights) -> None:
+    """ALTER DEFAULT PRIVILEGES."""
     every = _ALL.get(record.kind)
+    for schema in record.schemas:
+        _namespace(session, schema)
+    roles = [session.resolve_role(role) for role in record.roles] or [session.role]
+    for role in roles:
+        if role not in session.state.roles and role != session.role:
+            raise Refused("42704", f'role "{role}" does not exist')
+        require_owner(session, role, f"the default privileges of {role}")
     if every is None:
         return
     wanted = frozenset[str]()
     for privilege in record.privileges or ("all",):
-        wanted |= every if privilege.lower() == "all" else {privilege.upper()}
-    for role in record.roles or (session.role,):
+        wanted |= _wanted(record.kind, privilege, ())
+    grantees = [session.resolve_role(grantee) for grantee in record.grantees]
+    for role in roles:
         for schema in record.schemas or ("",):
             built_in = {"public": FUNCTION_PRIVILEGES} if record.kind == "function" and not schema else {}
-            rights = session.state.default_rights.setdefault((role, schema, record.kind), dict(built_in))
-            for grantee in record.grantees:
+            key = (role, schema, record.kind)
+            rights = dict(session.state.default_rights.get(key, built_in))
+            for grantee in grantees:
                 held = rights.get(grantee, frozenset())
                 rights[grantee] = held | wanted if record.grant else held - wanted
-    session.forget_default_grants()
-
-
-def create_role(session: Session, record: CreateRole) -> None:
-    roles = session.state.roles
-    known = roles.get(record.name)
-    if not record.alter:
-        if known is not None:
-            raise Refused(f'role "{record.name}" already exists')
-        known = Role(record.name, member_of=frozenset(record.member_of))
-    if known is None:
-        known = Role(record.name)
-    for option, value in record.options:
-        if option == "superuser":
-            known = replace(known, superuser=value)
-        elif option == "bypassrls":
-            known = replace(known, bypass_row_security=value)
-        elif option == "inherit":
-            known = replace(known, inherit=value)
-    roles[record.name] = known
-
-
-def set_role_setting(session: Session, record: RoleSetting) -> None:
-    role = session.state.roles.get(record.role)
-    if role is not None and record.name == "search_path":
-        path = None if record.value is None else split_path(record.value)
-        session.state.roles[record.role] = replace(role, search_path=path)
-
-
-def grant_role(session: Session, record: GrantRole) -> None:
-    for member in record.members:
-        role = session.state.roles.get(member)
-        if role is not None:
-            groups = frozenset(record.roles)
-            member_of = role.member_of | groups if record.grant else role.member_of - groups
-            session.state.roles[member] = replace(role, member_of=member_of)
+            session.state.default_rights[key] = rights
+    session.forget_rights()
 
 
 def set_owner(session: Session, record: SetOwner) -> None:
-    owner = session.role if record.owner in ("current_user", "session_user") else record.owner
+    """ALTER ... OWNER TO of what is no table."""
+    owner = session.resolve_role(record.owner)
+    if owner not in session.state.roles and owner != session.role:
+        raise Refused("42704", f'role "{owner}" does not exist')
     if record.kind == "schema":
-        namespace = session.state.namespaces.get(record.name.name)
-        if namespace is not None:
-            namespace.owner = owner
+        namespace = _namespace(session, record.name.name)
+        session.state.namespaces[record.name.name] = replace(
+            namespace, owner=owner, grants=_without(namespace.grants, owner)
+        )
+        session.forget_rights()
     elif record.kind in ("function", "procedure", "routine", "aggregate"):
-        name = session.find_function(record.name, record.arguments)
-        if name is not None:
-            function = session.state.functions[name]
-            grants = tuple([grant for grant in function.grants if grant.grantee != owner])
-            session.state.functions[name] = replace(function, owner=owner, grants=grants)
+        name = session.find_function(record.name, record.arguments, record.kind)
+        if name is None:
+            raise session.missing_function(record.name, record.arguments)
+        function = session.state.functions[name]
+        require_owner(session, function.owner, name.qualified)
+        session.state.functions[name] = replace(function, owner=owner, grants=_without(function.grants, owner))
+        session.altered(function.ref)
     elif record.kind in ("table", "view", "matview", "foreign_table"):
         alter_table(session, AlterTable(record.name, (AlterAction("owner", owner),), True))
+
+
+def _without(grants: tuple[Grant, ...], owner: str) -> tuple[Grant, ...]:
+    return tuple([grant for grant in grants if grant.grantee != owner])

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from referee.model.names import FunctionName, QName, Ref
+from referee.model.names import FunctionName, QName, Ref, quote
 from referee.model.origins import BodyOrigin, Gap, GapKind
 from referee.model.schema import Grant, split_path
 from referee.model.source import Span
+from referee.read.replay.refused import Refused, dotted, missing_schema
 from referee.read.replay.state import State, TableState
-from referee.read.replay.types import SERIALS, builtin_type
-from referee.sql.builtins import suppliers
+from referee.read.replay.types import SERIALS, argument_type, builtin_type
+from referee.read.replay.uses import Thing, Uses
+from referee.sql.builtins import extension_names, server_names, suppliers
 from referee.sql.statements import TypeWritten, Written
 
 TABLE_PRIVILEGES = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"})
+COLUMN_PRIVILEGES = frozenset({"SELECT", "INSERT", "UPDATE", "REFERENCES"})
 FUNCTION_PRIVILEGES = frozenset({"EXECUTE"})
 SCHEMA_PRIVILEGES = frozenset({"USAGE", "CREATE"})
 
 
-class Refused(Exception):
-    """Postgres would refuse the statement here. ``kind`` says whether because of something missing."""
+class Savepoint(NamedTuple):
+    """A place to go back to. The first one, without a name, is the start of the transaction."""
 
-    def __init__(self, message: str, kind: GapKind = "would-fail", object: Ref | None = None) -> None:
-        super().__init__(message)
-        self.kind: GapKind = kind
-        self.object = object
+    name: str
+    place: int
+    role: str
+    path: tuple[str, ...]
 
 
 class Session:
@@ -32,9 +36,12 @@ class Session:
 
     def __init__(self, role: str, path: tuple[str, ...]) -> None:
         self.state = State()
+        self.uses = Uses()
         self.role = self._login_role = role
-        self._default_path = path
-        self.path = path
+        self.path = self._default_path = path
+        self._local: tuple[str, tuple[str, ...]] | None = None
+        self._savepoints: list[Savepoint] = []
+        self._rolls_back = False
         self.file = ""
         self.span = Span("", 0, 0)
         self.anchors: dict[Ref, Span] = {}
@@ -43,27 +50,108 @@ class Session:
         self.definitions: dict[Ref, Span] = {}
         self.gaps: list[Gap] = []
         self.temporary: set[str] = set()
+        self.assumed: set[str] = set()
         self._types: dict[tuple[TypeWritten, tuple[str, ...]], str] = {}
         self._default_grants: dict[tuple[str, str, str], tuple[Grant, ...]] = {}
+        self.database_owner = role
+        self.extension_schemas: dict[str, str | None] = {"plpgsql": "pg_catalog"}
+        """The extensions that the host is known to have, with the schema that each insists on."""
+        self.owned_by_host: frozenset[QName] = frozenset()
+        self.memberships: dict[tuple[str, str], bool] = {}
+        self.creating: dict[tuple[str, str], bool] = {}
 
-    # Files and settings
+    # Files and transactions
 
-    def begin_file(self, path: str) -> None:
+    def begin_file(self, path: str, may_roll_back: bool = False) -> None:
         """Every file starts with the settings of a new session, as the Supabase CLI's RESET ALL sees to."""
         self.file = path
         self.role = self._login_role
         self.path = self._default_path
         self.temporary = set()
+        self._local = None
+        self._savepoints = []
+        self._rolls_back = may_roll_back
+        if may_roll_back:
+            self._savepoints.append(self._savepoint(""))
+
+    def end_file(self) -> None:
+        """A file is a transaction of its own, or ends the one that it began."""
+        self.transaction("commit", "")
+        if self._rolls_back:
+            self.state.journal.end()
+
+    def transaction(self, kind: str, name: str) -> None:
+        """BEGIN, COMMIT, ROLLBACK and savepoints. Where nothing rolls back, only settings matter."""
+        if kind in ("commit", "rollback", "begin"):
+            self._end_transaction(kind)
+        elif kind == "savepoint":
+            self._savepoints.append(self._savepoint(name))
+        elif kind == "rollback to":
+            self._roll_back_to(name)
+
+    def _savepoint(self, name: str) -> Savepoint:
+        place = self.state.journal.begin() if not name else len(self.state.journal.entries)
+        return Savepoint(name, place, self.role, self.path)
+
+    def _end_transaction(self, kind: str) -> None:
+        if kind == "begin":
+            return  # every file runs in a transaction anyway
+        if kind == "rollback" and self._savepoints:
+            start = self._savepoints[0]
+            self.undo(start.place)
+            self.role, self.path = start.role, start.path
+        elif self._local is not None:
+            self.role, self.path = self._local
+        self._local = None
+        if self._rolls_back:
+            self.state.journal.end()
+            self._savepoints = [self._savepoint("")]
+
+    def _roll_back_to(self, name: str) -> None:
+        for position in range(len(self._savepoints) - 1, 0, -1):
+            savepoint = self._savepoints[position]
+            if savepoint.name == name:
+                self.undo(savepoint.place)
+                self.role, self.path = savepoint.role, savepoint.path
+                del self._savepoints[position + 1 :]
+                return
+        raise Refused("3B001", f'savepoint "{name}" does not exist')
+
+    def undo(self, place: int) -> None:
+        """Takes back everything since a place in the journal."""
+        if len(self.state.journal.entries) > place:
+            self.state.journal.undo(place)
+            self.forget_types()
+            self.forget_rights()
+
+    # Settings
 
     def login(self, role: str, path: tuple[str, ...]) -> None:
         """From the next file on, statements run as this role."""
         self._login_role, self._default_path = role, path
 
-    def set_variable(self, name: str, value: str | None) -> None:
-        if name == "search_path" or name == "all":
+    def set_variable(self, name: str, value: str | None, local: bool = False) -> None:
+        """SET and RESET. What is set locally lasts until the transaction ends."""
+        if name not in ("search_path", "role", "session_authorization", "all"):
+            return
+        if local and self._local is None:
+            self._local = (self.role, self.path)
+        if name in ("search_path", "all"):
             self.path = self._default_path if value is None else split_path(value)
         if name in ("role", "session_authorization", "all"):
-            self.role = self._login_role if value is None or value == "none" else value
+            self.role = self._role(value)
+
+    def _role(self, name: str | None) -> str:
+        if name is None or name == "none":
+            return self._login_role
+        if name not in self.state.roles and name != self._login_role:
+            raise Refused("22023", f'role "{name}" does not exist')
+        return name
+
+    @property
+    def path_text(self) -> str:
+        """The search_path as SHOW prints it."""
+        return ", ".join(quote(schema) for schema in self.path) or '""'
 
     # Places
 
@@ -73,6 +161,12 @@ class Session:
     def gap(self, kind: GapKind, message: str, object: Ref | None = None, span: Span | None = None) -> None:
         self.gaps.append(Gap(kind, message, span or self.span, object))
 
+    def assume(self, key: str, message: str, object: Ref | None = None) -> None:
+        """Notes, once, that something which no file creates is taken to exist."""
+        if key not in self.assumed:
+            self.assumed.add(key)
+            self.gap("missing-object", message, object)
+
     def made(self, ref: Ref, anchor: Span | None = None) -> None:
         """Notes that the statement at hand made an object; ``anchor`` is what findings about it point at."""
         self.anchors[ref] = anchor or self.span
@@ -81,6 +175,10 @@ class Session:
     def altered(self, ref: Ref) -> None:
         self.statements.setdefault(ref, []).append(self.span)
 
+    def note(self, kind: str, owner: QName, part: object = "") -> None:
+        """Notes that a thing was made or changed which may depend on others."""
+        self.uses.note(Thing(kind, owner[0], owner[1], part), self.path)
+
     # Names
 
     def creation_schema(self) -> str:
@@ -88,14 +186,14 @@ class Session:
             name = self.role if schema == "$user" else schema
             if name in self.state.namespaces:
                 return name
-        raise Refused("no schema has been selected to create in")
+        raise Refused("3F000", "no schema has been selected to create in")
 
     def new_name(self, written: Written) -> QName:
         """Where an object with this name would be created."""
         if written.schema is None:
             return QName(self.creation_schema(), written.name)
         if written.schema not in self.state.namespaces:
-            raise Refused(f'schema "{written.schema}" does not exist', "missing-object", Ref("schema", "", written.schema))
+            raise missing_schema(written.schema)
         return QName(written.schema, written.name)
 
     def candidates(self, written: Written) -> Iterable[QName]:
@@ -112,16 +210,24 @@ class Session:
             table = tables.get(name)
             if table is not None:
                 return table
+            if name in self.state.views:
+                return None
         return None
 
     def table(self, written: Written) -> TableState:
         """The table that a name means. Raises Refused where there is none."""
         table = self.find_table(written)
         if table is None:
-            raise Refused(
-                f'relation "{_dotted(written)}" does not exist', "missing-object", Ref("table", *self.guess(written))
-            )
+            for name in self.candidates(written):
+                if self.state.has_relation(name):
+                    raise Refused("42809", f'"{written.name}" is not a table')
+            raise self.missing_relation(written)
         return table
+
+    def missing_relation(self, written: Written) -> Refused:
+        if written.schema is not None and written.schema not in self.state.namespaces:
+            return missing_schema(written.schema)
+        return Refused("42P01", f'relation "{dotted(written)}" does not exist', Ref("table", *self.guess(written)))
 
     def guess(self, written: Written) -> QName:
         """The qualified name that an unknown name most likely means: the place where it would be created."""
@@ -137,15 +243,26 @@ class Session:
 
     # Types
 
-    def type(self, written: TypeWritten) -> str:
-        """The canonical name of a type. One that nobody made is taken as written, in the schema it would most likely have."""
+    def type(self, written: TypeWritten, for_what: Ref | None = None) -> str:
+        """The canonical name of a type.
+
+        One that nobody made is taken as written, in the schema it would most likely have; ``for_what`` gets a gap then.
+        """
         key = (written, self.path)
         known = self._types.get(key)
         if known is None:
             known = self._type(written)
             if not known.startswith("?"):
                 self._types[key] = known
-        return known.removeprefix("?")
+        if known.startswith("?"):
+            known = known[1:]
+            if for_what is not None:
+                self.gap("missing-object", f"type {known} of {for_what} is created by no file before this", for_what)
+        return known
+
+    def argument_type(self, written: TypeWritten, for_what: Ref | None = None) -> str:
+        """The canonical name of an argument's type, which has no modifiers."""
+        return argument_type(self.type(written._replace(modifiers=()) if written.modifiers else written, for_what))
 
     def _type(self, written: TypeWritten) -> str:
         if written.schema in (None, "pg_catalog"):
@@ -160,31 +277,70 @@ class Session:
         for candidate in self.candidates(name):
             if self.state.has_type(candidate):
                 return f"{candidate}{suffix}"
-        for extension in suppliers(written.name):
-            schema = self.state.extensions.get(extension)
-            if schema is not None and written.schema in (None, schema):
-                return f"{QName(schema, written.name)}{suffix}"
+        brought = self.extension_with(name)
+        if brought is not None:
+            return f"{brought}{suffix}"
         return f"?{self.guess(name)}{suffix}"
 
     def forget_types(self) -> None:
-        """After a type moved or got another name."""
+        """After a type moved, went or got another name."""
         self._types.clear()
 
     # Functions
 
-    def find_function(self, written: Written, arguments: tuple[TypeWritten, ...] | None) -> FunctionName | None:
-        """The function that a name and its argument types mean; without types, the only one of that name."""
-        wanted = None if arguments is None else tuple([self.type(argument) for argument in arguments])
+    def find_function(
+        self, written: Written, arguments: tuple[TypeWritten, ...] | None, kind: str = "routine"
+    ) -> FunctionName | None:
+        """The function that a name and its argument types mean; without types, the only one of that name.
+
+        Raises Refused where several have that name, or it is of another kind than was said.
+        """
+        wanted = None if arguments is None else tuple([self.argument_type(argument) for argument in arguments])
         for name in self.candidates(written):
             overloads = self.state.overloads.get(name)
             if not overloads:
                 continue
-            if wanted is None:
-                return overloads[0]
-            exact = FunctionName(name.schema, name.name, wanted)
-            if exact in self.state.functions:
-                return exact
+            if wanted is not None:
+                exact = FunctionName(name.schema, name.name, wanted)
+                if exact not in self.state.functions:
+                    continue
+                found = exact
+            else:
+                fitting = [one for one in overloads if kind in ("routine", self.state.functions[one].kind)]
+                if len(fitting or overloads) > 1:
+                    raise Refused("42725", f'{kind} name "{written.name}" is not unique')
+                found = (fitting or overloads)[0]
+            if kind not in ("routine", self.state.functions[found].kind):
+                article = "an" if kind == "aggregate" else "a"
+                raise Refused("42809", f"{found.name}({', '.join(found.arguments)}) is not {article} {kind}")
+            return found
         return None
+
+    def is_brought(self, written: Written) -> bool:
+        """Whether Postgres or an installed extension has a function of that name where the name is looked for."""
+        if written.schema in (None, "pg_catalog") and written.name in server_names().functions:
+            return True
+        return self.extension_with(written) is not None
+
+    def extension_with(self, written: Written) -> QName | None:
+        """The function or type of an installed extension that a name means."""
+        for extension in suppliers(written.name):
+            installed = self.state.extensions.get(extension)
+            if installed is None:
+                continue
+            names = extension_names(extension)
+            schema = names.schema if names is not None and names.schema else installed
+            if schema == written.schema or (written.schema is None and schema in self.path):
+                return QName(schema, written.name)
+        return None
+
+    def missing_function(self, written: Written, arguments: tuple[TypeWritten, ...] | None) -> Refused:
+        name = self.guess(written)
+        if arguments is None:
+            return Refused("42883", f'could not find a function named "{dotted(written)}"')
+        types = ", ".join(self.argument_type(argument) for argument in arguments)
+        ref = Ref("function", name.schema, name.name, f"({types})")
+        return Refused("42883", f"function {dotted(written)}({types}) does not exist", ref)
 
     # Rights
 
@@ -204,10 +360,16 @@ class Session:
         rights.pop(self.role, None)
         return tuple([Grant(grantee, rights[grantee]) for grantee in sorted(rights) if rights[grantee]])
 
-    def forget_default_grants(self) -> None:
-        """After a change of the default privileges."""
+    def forget_rights(self) -> None:
+        """After a change of roles, default privileges, or rights on a schema."""
         self._default_grants.clear()
+        self.memberships.clear()
+        self.creating.clear()
 
-
-def _dotted(written: Written) -> str:
-    return f"{written.schema}.{written.name}" if written.schema else written.name
+    def resolve_role(self, name: str) -> str:
+        """A role by its name or by CURRENT_USER and its kind. One that nobody made is taken to exist, with a gap."""
+        if name in ("current_user", "session_user"):
+            return self.role if name == "current_user" else self._login_role
+        if name not in self.state.roles and name not in ("public", self._login_role) and not name.startswith("pg_"):
+            self.assume(f"role {name}", f'role "{name}" is created by no file; it is taken to exist')
+        return name

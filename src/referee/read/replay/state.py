@@ -1,9 +1,14 @@
-"""A schema while it is being built: the same facts as model.schema, mutable."""
+"""A schema while it is being built: the same facts as model.schema, and what only building it needs.
+
+Facts are immutable and replaced as a whole; the mappings that hold them keep a journal, so that every change can be
+taken back.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 from referee.model.names import FunctionName, QName
 from referee.model.schema import (
@@ -23,60 +28,116 @@ from referee.model.schema import (
     Trigger,
     View,
 )
+from referee.read.replay.journal import Journal, Ordered, Recorded
+
+Signature = tuple[tuple[str | None, ...], tuple[str, ...]]
+"""The defaults of a function's arguments, as texts, and the names of what only comes out."""
 
 
 class TableState:
-    """One table. Everything inside is an immutable fact that is replaced as a whole."""
+    """One table.
+
+    ``inherited`` counts the parents that have each column, ``own`` are the columns that the table defines itself; both
+    matter for tables with parents only. ``derived`` names the constraints and indexes that exist because a parent has
+    them, and ``private`` the checks that descendants do not get. ``labels`` and ``parts`` hold what an index on
+    expressions was made of, ``key_indexes`` the index that each foreign key relies on. ``conflicting`` are columns with
+    different defaults in several parents. ``open`` is a table whose columns are not all known.
+    """
 
     __slots__ = (
         "checks",
         "columns",
+        "conflicting",
+        "derived",
         "exclusions",
         "force_row_security",
         "foreign_keys",
         "grants",
         "indexes",
+        "inherited",
         "inherits",
+        "journal",
+        "key_indexes",
         "keys",
         "kind",
+        "labels",
         "name",
+        "not_null_names",
+        "open",
+        "own",
         "owner",
         "partition_of",
+        "parts",
         "policies",
+        "private",
         "row_security",
         "sequences",
         "triggers",
     )
+    journal: Journal
+    name: QName
+    owner: str
+    grants: tuple[Grant, ...]
+    columns: Ordered[str, Column]
+    keys: Ordered[str, Key]
+    checks: Ordered[str, Check]
+    exclusions: Ordered[str, Exclusion]
+    foreign_keys: Ordered[str, ForeignKey]
+    indexes: Ordered[str, Index]
+    triggers: Ordered[str, Trigger]
+    policies: Ordered[str, Policy]
+    row_security: bool
+    force_row_security: bool
+    kind: str
+    partition_of: QName | None
+    inherits: tuple[QName, ...]
+    sequences: Recorded[QName, str]
+    inherited: Recorded[str, int]
+    own: frozenset[str]
+    derived: frozenset[str]
+    private: frozenset[str]
+    conflicting: frozenset[str]
+    labels: Recorded[str, tuple[str, ...]]
+    parts: Recorded[str, str]
+    key_indexes: Recorded[str, str]
+    not_null_names: Recorded[str, str]
+    open: bool
 
-    def __init__(self, name: QName, owner: str, grants: tuple[Grant, ...]) -> None:
-        self.name = name
-        self.owner = owner
-        self.grants = grants
-        self.columns: dict[str, Column] = {}
-        self.keys: dict[str, Key] = {}
-        self.checks: dict[str, Check] = {}
-        self.exclusions: dict[str, Exclusion] = {}
-        self.foreign_keys: dict[str, ForeignKey] = {}
-        self.indexes: dict[str, Index] = {}
-        self.triggers: dict[str, Trigger] = {}
-        self.policies: dict[str, Policy] = {}
-        self.row_security = False
-        self.force_row_security = False
-        self.kind = "table"
-        self.partition_of: QName | None = None
-        self.inherits: tuple[QName, ...] = ()
-        self.sequences: tuple[QName, ...] = ()
+    def __init__(self, journal: Journal, name: QName, owner: str, grants: tuple[Grant, ...] = ()) -> None:
+        put = object.__setattr__
+        put(self, "journal", journal)
+        put(self, "name", name)
+        put(self, "owner", owner)
+        put(self, "grants", grants)
+        for container in _ORDERED:
+            put(self, container, Ordered(journal))
+        for container in _UNORDERED:
+            put(self, container, Recorded(journal))
+        for flag in ("row_security", "force_row_security", "open"):
+            put(self, flag, False)
+        for names in ("own", "derived", "private", "conflicting"):
+            put(self, names, _NOTHING)
+        put(self, "kind", "table")
+        put(self, "partition_of", None)
+        put(self, "inherits", ())
 
-    def copy(self) -> TableState:
-        """A copy that shares the facts and none of the containers."""
-        other = TableState.__new__(TableState)
-        for name in TableState.__slots__:
-            value = getattr(self, name)
-            setattr(other, name, value.copy() if isinstance(value, dict) else value)
-        return other
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self.journal.on:
+            self.journal.entries.append((self, name, getattr(self, name)))
+        object.__setattr__(self, name, value)
+
+    @property
+    def parents(self) -> tuple[QName, ...]:
+        return self.inherits if self.partition_of is None else (self.partition_of,)
 
     def has_constraint(self, name: str) -> bool:
-        return name in self.keys or name in self.foreign_keys or name in self.checks or name in self.exclusions
+        return (
+            name in self.keys
+            or name in self.foreign_keys
+            or name in self.checks
+            or name in self.exclusions
+            or name in self.not_null_names
+        )
 
     def constraint_names(self) -> Iterator[str]:
         yield from self.keys
@@ -91,7 +152,12 @@ class TableState:
         return None
 
 
-@dataclass
+_ORDERED = ("columns", "keys", "checks", "exclusions", "foreign_keys", "indexes", "triggers", "policies")
+_UNORDERED = ("sequences", "inherited", "labels", "parts", "key_indexes", "not_null_names")
+_NOTHING: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class NamespaceState:
     """A schema in the sense of SQL."""
 
@@ -100,32 +166,50 @@ class NamespaceState:
     grants: tuple[Grant, ...] = ()
 
 
-@dataclass
 class State:
-    """Everything that exists so far."""
+    """Everything that exists so far.
 
-    tables: dict[QName, TableState] = field(default_factory=dict)
-    views: dict[QName, View] = field(default_factory=dict)
-    indexes: dict[QName, QName] = field(default_factory=dict)
-    """The table of each index."""
-    sequences: set[QName] = field(default_factory=set)
-    functions: dict[FunctionName, Function] = field(default_factory=dict)
-    overloads: dict[QName, list[FunctionName]] = field(default_factory=dict)
-    enums: dict[QName, Enum] = field(default_factory=dict)
-    domains: dict[QName, Domain] = field(default_factory=dict)
-    composites: dict[QName, Composite] = field(default_factory=dict)
-    namespaces: dict[str, NamespaceState] = field(default_factory=dict)
-    roles: dict[str, Role] = field(default_factory=dict)
-    extensions: dict[str, str] = field(default_factory=dict)
-    default_rights: dict[tuple[str, str, str], dict[str, frozenset[str]]] = field(default_factory=dict)
-    """(creator, schema or "", kind) -> grantee -> privileges."""
-    constraint_names: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Schema -> constraint name -> how many constraints have it."""
-    referencing: dict[QName, set[tuple[QName, str]]] = field(default_factory=dict)
-    """Referenced table -> (referencing table, constraint)."""
+    ``children`` are partitions and inheriting tables by parent; ``indexes`` the table or materialised view of each
+    index; ``sequences`` the column that each goes with, if any; ``other_types`` are ranges, multiranges and base types,
+    each with the type that it goes with. ``default_rights`` are (creator, schema or "", kind) -> grantee -> privileges,
+    ``grant_options`` (printed object, grantee) -> privileges that the grantee may pass on. ``constraint_names`` counts
+    the constraints of a name by schema; ``referencing`` are the foreign keys by referenced table, oldest first.
+    """
+
+    def __init__(self) -> None:
+        journal = self.journal = Journal()
+        self.tables: Recorded[QName, TableState] = Recorded(journal)
+        self.children: Recorded[QName, tuple[QName, ...]] = Recorded(journal)
+        self.views: Recorded[QName, View] = Recorded(journal)
+        self.indexes: Recorded[QName, QName] = Recorded(journal)
+        self.sequences: Recorded[QName, tuple[QName, str] | None] = Recorded(journal)
+        self.functions: Recorded[FunctionName, Function] = Recorded(journal)
+        self.overloads: Recorded[QName, tuple[FunctionName, ...]] = Recorded(journal)
+        self.signatures: Recorded[FunctionName, Signature] = Recorded(journal)
+        self.enums: Recorded[QName, Enum] = Recorded(journal)
+        self.domains: Recorded[QName, Domain] = Recorded(journal)
+        self.domain_checks: Recorded[QName, dict[str, str]] = Recorded(journal)
+        self.composites: Recorded[QName, Composite] = Recorded(journal)
+        self.other_types: Recorded[QName, QName] = Recorded(journal)
+        self.namespaces: Recorded[str, NamespaceState] = Recorded(journal)
+        self.roles: Recorded[str, Role] = Recorded(journal)
+        self.extensions: Recorded[str, str] = Recorded(journal)
+        self.default_rights: Recorded[tuple[str, str, str], dict[str, frozenset[str]]] = Recorded(journal)
+        self.grant_options: Recorded[tuple[str, str], frozenset[str]] = Recorded(journal)
+        self.constraint_names: Recorded[str, Recorded[str, int]] = Recorded(journal)
+        self.referencing: Recorded[QName, Ordered[tuple[QName, str], None]] = Recorded(journal)
+
+    def new_table(self, name: QName, owner: str, grants: tuple[Grant, ...] = ()) -> TableState:
+        return TableState(self.journal, name, owner, grants)
 
     def has_relation(self, name: QName) -> bool:
-        return name in self.tables or name in self.views or name in self.indexes or name in self.sequences
+        return (
+            name in self.tables
+            or name in self.indexes
+            or name in self.views
+            or name in self.sequences
+            or name in self.composites
+        )
 
     def has_type(self, name: QName) -> bool:
         return (
@@ -134,18 +218,35 @@ class State:
             or name in self.composites
             or name in self.tables
             or name in self.views
+            or name in self.other_types
         )
 
+    def has_constraint_named(self, schema: str, name: str) -> bool:
+        """Whether any table of a schema has a constraint of this name."""
+        names = self.constraint_names.get(schema)
+        return names is not None and name in names
+
     def count_constraint(self, schema: str, name: str, by: int) -> None:
-        names = self.constraint_names.setdefault(schema, {})
+        names = self.constraint_names.get(schema)
+        if names is None:
+            names = self.constraint_names[schema] = Recorded(self.journal)
         count = names.get(name, 0) + by
         if count > 0:
             names[name] = count
         else:
-            names.pop(name, None)
+            names.pop(name)
 
     def add_reference(self, key: ForeignKey) -> None:
-        self.referencing.setdefault(key.target.table, set()).add((key.table, key.name))
+        found = self.referencing.get(key.target.table)
+        if found is None:
+            found = self.referencing[key.target.table] = Ordered(self.journal)
+        found[key.table, key.name] = None
 
     def remove_reference(self, key: ForeignKey) -> None:
-        self.referencing.get(key.target.table, set()).discard((key.table, key.name))
+        found = self.referencing.get(key.target.table)
+        if found is not None:
+            found.pop((key.table, key.name))
+
+    def references_to(self, table: QName) -> list[ForeignKey]:
+        """The foreign keys that reference a table, oldest first."""
+        return [self.tables[owner].foreign_keys[name] for owner, name in self.referencing.get(table, ())]

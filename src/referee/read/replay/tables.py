@@ -1,48 +1,62 @@
-"""Tables: creating, altering, dropping, renaming and moving them."""
+"""Tables: creating and altering them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from referee.model.names import QName, Ref, Target
-from referee.model.schema import Column, ForeignKey
+from referee.model.names import QName, Ref
+from referee.model.schema import Column
 from referee.model.source import Span
-from referee.read.replay import constraints
-from referee.read.replay.naming import choose_name
-from referee.read.replay.session import Refused, Session
+from referee.read.replay import constraints, relatives
+from referee.read.replay.comparable import comparable
+from referee.read.replay.refused import Refused, missing_column, missing_constraint, taken
+from referee.read.replay.removal import constraint, forget_table, remove, users_of_column
+from referee.read.replay.roles import require_create, require_owner
+from referee.read.replay.session import Session
 from referee.read.replay.state import TableState
 from referee.read.replay.types import SERIALS
-from referee.sql.statements import AlterAction, AlterTable, ColumnSpec, CreateTable, Like
+from referee.read.replay.uses import Thing, type_name
+from referee.sql.mentions import mentions
+from referee.sql.statements import AlterAction, AlterTable, ColumnSpec, CreateTable, Written
 
-_LIKE_CONSTRAINTS, _LIKE_DEFAULTS, _LIKE_GENERATED, _LIKE_IDENTITY, _LIKE_INDEXES = 4, 8, 16, 32, 64
+_STRINGS = ("text", "character varying", "character", "bpchar", "name")
+
+
+def place_for(session: Session, written: Written) -> QName:
+    """Where something new goes; reports where the role may not create there."""
+    name = session.new_name(written)
+    require_create(session, name.schema)
+    return name
 
 
 def create_table(session: Session, record: CreateTable) -> None:
     if record.temporary or record.name.schema == "pg_temp":
         session.temporary.add(record.name.name)
         return
-    name = session.new_name(record.name)
     state = session.state
+    name = session.new_name(record.name)
     if state.has_relation(name):
         if record.if_not_exists:
             return
-        raise Refused(f'relation "{name.name}" already exists', object=Ref("table", *name))
-    table = TableState(name, session.role, session.default_grants("table", name.schema))
+        raise taken(name.name)
+    if state.has_type(name):
+        raise Refused("42710", f'type "{name.name}" already exists', Ref("table", *name))
+    require_create(session, name.schema)
+    table = state.new_table(name, session.role, session.default_grants("table", name.schema))
     table.kind = "foreign" if record.foreign else "partitioned" if record.partitioned else "table"
-    _inherit(session, table, record)
-    _add_columns(session, table, record)
     ref = Ref("table", *name)
-    if record.unknown_columns:
-        session.gap("unsupported", f"the columns of {name} come from a query or type", ref)
-    state.tables[name] = table
     session.made(ref, session.at(record.name.start, record.name.start + _written_length(record)))
+    _add_columns(session, table, record)
+    state.tables[name] = table
     try:
         _add_constraints(session, table, record)
     except Refused:
         forget_table(session, table)
         raise
+    if record.partition_of is not None or record.inherits:
+        relatives.enlist(session, table)
 
 
 def _written_length(record: CreateTable) -> int:
@@ -50,158 +64,134 @@ def _written_length(record: CreateTable) -> int:
     return len(record.name.name) + (len(record.name.schema) + 1 if record.name.schema else 0)
 
 
-def _inherit(session: Session, table: TableState, record: CreateTable) -> None:
-    if record.partition_of is not None:
-        parent = session.table(record.partition_of)
-        table.partition_of = parent.name
-        table.columns.update({column.name: column for column in parent.columns.values()})
-    for written in record.inherits:
-        parent = session.table(written)
-        table.inherits += (parent.name,)
-        for column in parent.columns.values():
-            table.columns.setdefault(column.name, column)
-
-
 def _add_columns(session: Session, table: TableState, record: CreateTable) -> None:
-    likes = {like.position: like for like in record.likes}
+    if record.partition_of is not None:
+        relatives.become_partition(session, table, record.partition_of)
+    elif record.inherits:
+        relatives.inherit(session, table, record.inherits)
+    if record.of_type is not None:
+        relatives.columns_of_type(session, table, record.of_type)
+    if record.unknown_columns:
+        table.open = True
+        session.gap("unsupported", f"the columns of {table.name} come from a query", Ref("table", *table.name))
+    likes = list(record.likes)
     for position, spec in enumerate(record.columns):
-        if position in likes:
-            _copy_columns(session, table, likes.pop(position))
-        if spec.name in table.columns and table.partition_of is None and not table.inherits:
-            raise Refused(f'column "{spec.name}" specified more than once')
+        while likes and likes[0].position == position:
+            relatives.copy_columns(session, table, likes.pop(0))
+        if spec.name in table.columns and (spec.name in table.own or not table.inherited) and record.of_type is None:
+            raise Refused("42701", f'column "{spec.name}" specified more than once')
         put_column(session, table, spec)
-    for like in likes.values():
-        _copy_columns(session, table, like)
-
-
-def _copy_columns(session: Session, table: TableState, like: Like) -> None:
-    model = session.table(like.table)
-    for column in model.columns.values():
-        table.columns[column.name] = Column(
-            column.name,
-            column.type,
-            column.not_null,
-            column.default if like.options & _LIKE_DEFAULTS else None,
-            column.generated if like.options & _LIKE_GENERATED else None,
-            column.identity if like.options & _LIKE_IDENTITY else "",
-        )
+    for like in likes:
+        relatives.copy_columns(session, table, like)
+    if table.conflicting:
+        relatives.require_no_conflict(table)
 
 
 def _add_constraints(session: Session, table: TableState, record: CreateTable) -> None:
-    specs = [spec for column in record.columns for spec in column.constraints]
+    specs = [spec for column in record.columns if column.constraints for spec in column.constraints]
     specs.extend(record.constraints)
     constraints.add_in_order(session, table, specs)
     for like in record.likes:
-        _copy_constraints(session, table, like)
+        relatives.copy_constraints(session, table, like)
+    if table.partition_of is not None or table.inherits:
+        relatives.take_constraints(session, table)
 
 
-def _copy_constraints(session: Session, table: TableState, like: Like) -> None:
-    model = session.table(like.table)
-    if like.options & _LIKE_CONSTRAINTS:
-        for check in model.checks.values():
-            table.checks[check.name] = replace(check, table=table.name)
-            session.state.count_constraint(table.name.schema, check.name, 1)
-    if like.options & _LIKE_INDEXES:
-        for index in model.indexes.values():
-            _copy_index(session, table, model, index.name)
-
-
-def _copy_index(session: Session, table: TableState, model: TableState, name: str) -> None:
-    index, key = model.indexes[name], model.keys.get(name)
-    columns = [column if column is not None else "expr" for column in index.columns]
-    label = "pkey" if key is not None and key.primary else "key" if key is not None else "idx"
-    joined = None if label == "pkey" else constraints.join_columns(columns)
-    fresh = choose_name(
-        table.name.name, joined, label, lambda taken: session.state.has_relation(QName(table.name.schema, taken))
-    )
-    constraints.put_index(session, table, replace(index, table=table.name, name=fresh))
-    if key is not None:
-        table.keys[fresh] = replace(key, table=table.name, name=fresh)
-        session.state.count_constraint(table.name.schema, fresh, 1)
-
-
-def put_column(session: Session, table: TableState, spec: ColumnSpec) -> None:
+def put_column(session: Session, table: TableState, spec: ColumnSpec) -> Column:
     """Adds a column without its constraints."""
     inherited = table.columns.get(spec.name)
     if not spec.type.name and inherited is not None:
-        column = replace(inherited, not_null=inherited.not_null or spec.not_null, default=spec.default or inherited.default)
-    elif spec.type.schema is None and spec.type.name in SERIALS:
+        not_null = inherited.not_null or spec.not_null
+        column = replace(inherited, not_null=not_null, default=spec.default or inherited.default)
+    elif spec.type.schema is None and spec.type.name in SERIALS and not spec.type.array:
         column = _serial(session, table, spec)
     else:
-        default = None if spec.default is not None and spec.default.lower() == "null" else spec.default
-        column = Column(spec.name, session.type(spec.type), spec.not_null, default, spec.generated, spec.identity)
-        if spec.identity:
-            _make_sequence(session, table, spec.name)
+        column = _plain(session, table, spec)
+    if inherited is not None and spec.type.name:
+        column = relatives.merge_column(session, table, column, inherited)
+    elif table.inherited:
+        table.own |= {spec.name}
     table.columns[spec.name] = column
-    session.anchors[Ref("column", table.name.schema, table.name.name, spec.name)] = Span(session.file, spec.start, spec.end)
+    if column.default is not None or column.generated is not None or "." in column.type:
+        relatives.note_column(session, table, column)
+    session.anchors[Ref("column", *table.name, spec.name)] = Span(session.file, spec.start, spec.end)
+    return column
+
+
+def _plain(session: Session, table: TableState, spec: ColumnSpec) -> Column:
+    kind = session.type(spec.type, Ref("column", *table.name, spec.name))
+    default = spec.default
+    if default is not None:
+        default = _default(default, kind)
+    if spec.identity:
+        relatives.make_sequence(session, table, spec.name)
+    return Column(spec.name, kind, spec.not_null, default, spec.generated, spec.identity)
+
+
+def _default(text: str, kind: str) -> str | None:
+    """DEFAULT NULL is no default, except where NULL has to be cast to a length (AddRelationNewConstraints)."""
+    return None if text.lower() == "null" and "(" not in kind else text
 
 
 def _serial(session: Session, table: TableState, spec: ColumnSpec) -> Column:
-    sequence = _make_sequence(session, table, spec.name)
+    if spec.default is not None:
+        raise Refused(
+            "42601", f'multiple default values specified for column "{spec.name}" of table "{table.name.name}"'
+        )
+    sequence = relatives.make_sequence(session, table, spec.name)
     literal = str(sequence).replace("'", "''")
     return Column(spec.name, SERIALS[spec.type.name], True, f"nextval('{literal}'::regclass)")
-
-
-def _make_sequence(session: Session, table: TableState, column: str) -> QName:
-    schema = table.name.schema
-    name = choose_name(
-        table.name.name, column, "seq", lambda taken: session.state.has_relation(QName(schema, taken))
-    )
-    sequence = QName(schema, name)
-    session.state.sequences.add(sequence)
-    table.sequences += (sequence,)
-    return sequence
 
 
 # ALTER TABLE
 
 
 def alter_table(session: Session, record: AlterTable) -> None:
+    """All actions of ALTER TABLE. The caller sees to it that nothing stays where one of them is refused."""
     if session.is_temporary(record.name):
+        return
+    if record.composite:
+        _alter_composite(session, record)
         return
     table = session.find_table(record.name)
     if table is None:
-        if _alter_view(session, record) or record.if_exists:
+        if _alter_view(session, record):
             return
-        table = session.table(record.name)
-    backup = table.copy() if len(record.actions) > 1 else None
-    try:
-        for action in record.actions:
-            _ALTER[action.kind](session, table, action)
-    except Refused:
-        if backup is not None:
-            _restore(session, backup)
-        raise
+        try:
+            table = session.table(record.name)
+        except Refused as refused:
+            if record.if_exists and refused.is_missing:
+                return
+            raise
+    require_owner(session, table.owner, table.name)
+    for action in record.actions:
+        _ALTER[action.kind](session, table, action, record.only)
     session.altered(Ref("table", *table.name))
 
 
-def _restore(session: Session, backup: TableState) -> None:
-    """Puts a table back as it was before a statement that failed half-way."""
-    failed = session.state.tables[backup.name]
-    for key in failed.foreign_keys.values():
-        session.state.remove_reference(key)
-    for name in failed.constraint_names():
-        session.state.count_constraint(backup.name.schema, name, -1)
-    for name in failed.indexes:
-        session.state.indexes.pop(QName(backup.name.schema, name), None)
-    session.state.tables[backup.name] = backup
-    for key in backup.foreign_keys.values():
-        session.state.add_reference(key)
-    for name in backup.constraint_names():
-        session.state.count_constraint(backup.name.schema, name, 1)
-    for name in backup.indexes:
-        session.state.indexes[QName(backup.name.schema, name)] = backup.name
+def _family(session: Session, table: TableState, only: bool) -> Iterator[TableState]:
+    """The table and, without ONLY, all its descendants, each once."""
+    seen, waiting = {table.name}, [table]
+    while waiting:
+        found = waiting.pop(0)
+        yield found
+        for child in () if only else session.state.children.get(found.name, ()):
+            if child not in seen:
+                seen.add(child)
+                waiting.append(session.state.tables[child])
 
 
 def _alter_view(session: Session, record: AlterTable) -> bool:
+    """ALTER of a view, index or sequence through ALTER TABLE; whether there was one."""
     for name in session.candidates(record.name):
         view = session.state.views.get(name)
         if view is not None:
+            require_owner(session, view.owner, name)
             for action in record.actions:
                 if action.kind == "owner":
-                    view = replace(view, owner=action.name)
+                    view = replace(view, owner=session.resolve_role(action.name))
                 elif action.kind == "security invoker":
-                    view = replace(view, security_invoker=_is_true(action.text or ""))
+                    view = replace(view, security_invoker=action.text == "on")
             session.state.views[name] = view
             return True
         if name in session.state.sequences or name in session.state.indexes:
@@ -209,132 +199,278 @@ def _alter_view(session: Session, record: AlterTable) -> bool:
     return False
 
 
-def _is_true(text: str) -> bool:
-    return any(word in text.lower() for word in ("true", "'on'", "'1'")) or text == "{}"
+def _alter_composite(session: Session, record: AlterTable) -> None:
+    state = session.state
+    name = next((name for name in session.candidates(record.name) if name in state.composites), None)
+    if name is None:
+        raise Refused("42704", f'type "{record.name.name}" does not exist')
+    for action in record.actions:
+        composite = state.composites[name]
+        columns = {column.name: column for column in composite.columns}
+        if action.column is not None:
+            if action.column.name in columns:
+                raise Refused("42701", f'column "{action.column.name}" of relation "{name.name}" already exists')
+            kind = session.type(action.column.type, Ref("type", *name))
+            columns[action.column.name] = Column(action.column.name, kind)
+        elif action.kind == "type" and action.type is not None and action.name in columns:
+            _require_unused_type(session, name)
+            columns[action.name] = Column(action.name, session.type(action.type, Ref("type", *name)))
+        elif action.kind == "drop column" and columns.pop(action.name, None) is None and not action.missing_ok:
+            raise missing_column(name, action.name)
+        state.composites[name] = replace(composite, columns=tuple(columns.values()))
+    session.note("type", name)
+    session.altered(Ref("type", *name))
 
 
-def _add_column(session: Session, table: TableState, action: AlterAction) -> None:
+def _require_unused_type(session: Session, name: QName) -> None:
+    for table in session.state.tables.values():
+        for column in table.columns.values():
+            if type_name(column.type) == name:
+                raise Refused(
+                    "0A000", f'cannot alter type "{name.name}" because column "{table.name.name}.{column.name}" uses it'
+                )
+
+
+# Columns
+
+
+def _add_column(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
     spec = action.column
     assert spec is not None
     if spec.name in table.columns:
         if action.missing_ok:
             return
-        raise Refused(f'column "{spec.name}" of relation "{table.name.name}" already exists')
-    put_column(session, table, spec)
+        raise Refused("42701", f'column "{spec.name}" of relation "{table.name.name}" already exists')
+    if table.partition_of is not None:
+        raise Refused("42809", "cannot add column to a partition")
+    if only and session.state.children.get(table.name):
+        raise Refused("42P16", "column must be added to child tables too")
+    column = put_column(session, table, spec)
+    for child in constraints.descendants(session, table):
+        _inherit_column(session, child, column)
     constraints.add_in_order(session, table, spec.constraints)
+
+
+def _inherit_column(session: Session, child: TableState, column: Column) -> None:
+    """A parent has a new column: its child gets it too, or its own one becomes the inherited one as well."""
+    known = child.columns.get(column.name)
+    child.inherited[column.name] = child.inherited.get(column.name, 0) + 1
+    if known is not None:
+        child.own |= {column.name}
+        if known.type != column.type:
+            raise Refused("42804", f'child table "{child.name.name}" has different type for column "{column.name}"')
+        return
+    child.columns[column.name] = column if child.partition_of is not None else replace(column, identity="")
+    relatives.note_column(session, child, column)
+    for below in constraints.descendants(session, child):
+        _inherit_column(session, below, column)
 
 
 def _column(table: TableState, name: str) -> Column:
     column = table.columns.get(name)
     if column is None:
-        raise Refused(
-            f'column "{name}" of relation "{table.name.name}" does not exist',
-            "missing-object",
-            Ref("column", *table.name, name),
-        )
+        raise missing_column(table.name, name)
     return column
 
 
-def _drop_column(session: Session, table: TableState, action: AlterAction) -> None:
+def _drop_column(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
     if action.name not in table.columns:
-        if action.missing_ok:
+        if action.missing_ok or table.open:
             return
         _column(table, action.name)
-    _drop_dependents(session, table, action)
-    del table.columns[action.name]
-    for name in [key.name for key in table.foreign_keys.values() if action.name in key.columns]:
-        constraints.drop_constraint(session, table, name, action.cascade, True)
-    for name in [key.name for key in table.keys.values() if action.name in key.columns]:
-        constraints.drop_constraint(session, table, name, action.cascade, True)
-    for name in [index.name for index in table.indexes.values() if action.name in (*index.columns, *index.include)]:
-        constraints.remove_index(session, table, name)
-    for name in [check.name for check in table.checks.values() if _mentions(check.expression, action.name)]:
-        constraints.drop_constraint(session, table, name, action.cascade, True)
+    if table.inherited.get(action.name, 0) > 0:
+        raise Refused("42P16", f'cannot drop inherited column "{action.name}"')
+    if only:
+        for child in constraints.descendants(session, table):
+            child.own |= {action.name}
+    remove(session, [Thing("column", *table.name, action.name)], action.cascade)
 
 
-def _drop_dependents(session: Session, table: TableState, action: AlterAction) -> None:
-    """What hangs on a column and would stop its dropping without CASCADE: policies, triggers, keys of other tables."""
-    policies = [
-        policy.name
-        for policy in table.policies.values()
-        if _mentions(policy.using or "", action.name) or _mentions(policy.check or "", action.name)
-    ]
-    for name in policies:
-        if action.cascade:
-            del table.policies[name]
-    for owner, name in sorted(session.state.referencing.get(table.name, ())):
-        key = session.state.tables[owner].foreign_keys[name]
-        if action.name in key.target.columns and owner != table.name:
-            if not action.cascade:
-                raise Refused(
-                    f"cannot drop column {action.name} of table {table.name.name} because other objects depend on it"
-                )
-            constraints.drop_constraint(session, session.state.tables[owner], name, True, True)
+def _set_not_null(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
+    for one in _family(session, table, only):
+        constraints.set_not_null(one, action.name, True)
 
 
-def _mentions(expression: str, column: str) -> bool:
-    """Whether an expression may name a column; a word inside a literal counts too, which is the safe side here."""
-    at = expression.find(column)
-    while at != -1:
-        before, after = expression[at - 1 : at], expression[at + len(column) : at + len(column) + 1]
-        if not (before.isalnum() or before == "_") and not (after.isalnum() or after in ("_", "(") and after):
-            return True
-        at = expression.find(column, at + 1)
-    return False
+def _drop_not_null(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
+    column = _column(table, action.name)
+    primary = table.primary_key()
+    if primary is not None and action.name in primary.columns:
+        raise Refused("42P16", f'column "{action.name}" is in a primary key')
+    if column.identity:
+        raise Refused("42601", f'column "{action.name}" of relation "{table.name.name}" is an identity column')
+    for one in _family(session, table, only):
+        if one is table or action.name not in one.own:
+            constraints.set_not_null(one, action.name, False)
 
 
-def _set_column(**changes: Any) -> Callable[[Session, TableState, AlterAction], None]:
-    def apply(session: Session, table: TableState, action: AlterAction) -> None:
-        table.columns[action.name] = replace(_column(table, action.name), **changes)
-
-    return apply
-
-
-def _set_default(session: Session, table: TableState, action: AlterAction) -> None:
-    text = None if action.text is None or action.text.lower() == "null" else action.text
-    table.columns[action.name] = replace(_column(table, action.name), default=text)
+def _set_default(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
+    column = _column(table, action.name)
+    if column.generated is not None:
+        raise Refused("42601", f'column "{action.name}" of relation "{table.name.name}" is a generated column')
+    if column.identity:
+        raise Refused("42601", f'column "{action.name}" of relation "{table.name.name}" is an identity column')
+    text = None if action.text is None else _default(action.text, column.type)
+    _require_sequence(session, text)
+    for one in _family(session, table, only):
+        one.columns[action.name] = replace(_column(one, action.name), default=text)
+        if text is not None:
+            session.note("default", one.name, action.name)
     session.altered(Ref("column", *table.name, action.name))
 
 
-def _set_type(session: Session, table: TableState, action: AlterAction) -> None:
+def _require_sequence(session: Session, text: str | None) -> None:
+    """nextval() looks its sequence up when the default is set."""
+    if text is None or "nextval" not in text.lower():
+        return
+    for mention in mentions(text):
+        if mention.kind == "relation" and mention.quoted:
+            written = Written(mention.schema, mention.name)
+            if not any(session.state.has_relation(name) for name in session.candidates(written)):
+                raise session.missing_relation(written)
+
+
+def _drop_expression(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
+    column = _column(table, action.name)
+    if column.generated is None:
+        if action.missing_ok:
+            return
+        raise Refused("55000", f'column "{action.name}" of relation "{table.name.name}" is not a generated column')
+    for one in _family(session, table, only):
+        one.columns[action.name] = replace(_column(one, action.name), generated=None)
+
+
+def _set_expression(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
+    if _column(table, action.name).generated is None:
+        raise Refused("55000", f'column "{action.name}" of relation "{table.name.name}" is not a generated column')
+    for one in _family(session, table, only):
+        one.columns[action.name] = replace(_column(one, action.name), generated=action.text)
+        session.note("default", one.name, action.name)
+
+
+def _set_type(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
     assert action.type is not None
-    table.columns[action.name] = replace(_column(table, action.name), type=session.type(action.type))
+    column = _column(table, action.name)
+    if table.inherited.get(action.name, 0) > 0:
+        raise Refused("42P16", f'cannot alter inherited column "{action.name}"')
+    kind = session.type(action.type, Ref("column", *table.name, action.name))
+    if kind == column.type:
+        return
+    users = [user for user in users_of_column(session, table, action.name) if user.kind != "function"]
+    if users:
+        raise Refused("0A000", f"cannot alter type of a column used by {users[0]}")
+    _require_cast(session, table, column, kind, action)
+    for one in _family(session, table, False):
+        one.columns[action.name] = replace(_column(one, action.name), type=kind)
+        relatives.note_column(session, one, one.columns[action.name])
+    _require_keys_comparable(session, table, action.name)
+    session.altered(Ref("column", *table.name, action.name))
 
 
-def _add_identity(session: Session, table: TableState, action: AlterAction) -> None:
+def _require_cast(session: Session, table: TableState, column: Column, kind: str, action: AlterAction) -> None:
+    """Without USING, text turns into nothing but text by itself, and nothing turns into an enum."""
+    if action.text is not None:
+        return
+    is_text, becomes_text = column.type.partition("(")[0] in _STRINGS, kind.partition("(")[0] in _STRINGS
+    name = type_name(kind)
+    to_enum = name in session.state.enums
+    if (is_text and not becomes_text and (name is None or to_enum)) or (to_enum and not is_text):
+        raise Refused("42804", f'column "{column.name}" cannot be cast automatically to type {kind}')
+
+
+def _require_keys_comparable(session: Session, table: TableState, column: str) -> None:
+    """Foreign keys at both ends of a column must fit its new type."""
+    ends = [(key, table, session.state.tables.get(key.target.table)) for key in table.foreign_keys.values()]
+    ends.extend((key, session.state.tables[key.table], table) for key in session.state.references_to(table.name))
+    for key, referencing, referenced in ends:
+        for ours, theirs in zip(key.columns, key.target.columns, strict=False):
+            if referenced is None or column not in ((ours,) if referencing is table else ()) + (
+                (theirs,) if referenced is table else ()
+            ):
+                continue
+            left, right = referencing.columns.get(ours), referenced.columns.get(theirs)
+            if left is not None and right is not None and not comparable(session.state, left.type, right.type):
+                raise Refused("42804", f'foreign key constraint "{key.name}" cannot be implemented', key.ref)
+
+
+def _add_identity(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
+    column = _column(table, action.name)
+    if column.identity:
+        raise Refused("55000", f'column "{action.name}" of relation "{table.name.name}" is already an identity column')
+    if not column.not_null:
+        raise Refused("55000", f'column "{action.name}" must be declared NOT NULL before identity can be added')
+    if column.default is not None:
+        raise Refused("55000", f'column "{action.name}" of relation "{table.name.name}" already has a default value')
     identity: Any = action.text
-    table.columns[action.name] = replace(_column(table, action.name), identity=identity, not_null=True)
-    _make_sequence(session, table, action.name)
+    table.columns[action.name] = replace(column, identity=identity)
+    relatives.make_sequence(session, table, action.name)
 
 
-def _add_constraint(session: Session, table: TableState, action: AlterAction) -> None:
+def _set_identity(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
+    column = _column(table, action.name)
+    if not column.identity:
+        raise Refused("55000", f'column "{action.name}" of relation "{table.name.name}" is not an identity column')
+    identity: Any = action.text
+    table.columns[action.name] = replace(column, identity=identity)
+
+
+def _drop_identity(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
+    column = _column(table, action.name)
+    if not column.identity:
+        if action.missing_ok:
+            return
+        raise Refused("55000", f'column "{action.name}" of relation "{table.name.name}" is not an identity column')
+    table.columns[action.name] = replace(column, identity="")
+    for sequence in [sequence for sequence, owner in table.sequences.items() if owner == action.name]:
+        del table.sequences[sequence]
+        session.state.sequences.pop(sequence, None)
+
+
+# Constraints
+
+
+def _add_constraint(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
     assert action.constraint is not None
-    constraints.add_constraint(session, table, action.constraint)
+    constraints.add_constraint(session, table, action.constraint, only)
 
 
-def _drop_constraint(session: Session, table: TableState, action: AlterAction) -> None:
-    constraints.drop_constraint(session, table, action.name, action.cascade, action.missing_ok)
+def _drop_constraint(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
+    name = action.name
+    if table.has_constraint(name) and name not in table.not_null_names:
+        if name in table.derived:
+            raise Refused("42P16", f'cannot drop inherited constraint "{name}" of relation "{table.name.name}"')
+        remove(session, [constraint(table.name, name)], action.cascade)
+        return
+    column = constraints.not_null_column(table, name)
+    if column is not None:
+        _drop_not_null(session, table, AlterAction("drop not null", column), only)
+        table.not_null_names.pop(name, None)
+    elif not action.missing_ok:
+        raise missing_constraint(table.name, name)
 
 
-def _validate(session: Session, table: TableState, action: AlterAction) -> None:
+def _validate(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
     if action.name in table.foreign_keys:
         key = table.foreign_keys[action.name]
-        table.foreign_keys[action.name] = replace(key, validated=key.enforced)
+        if not key.enforced:
+            raise Refused("42809", f'cannot validate NOT ENFORCED constraint "{key.name}"', key.ref)
+        table.foreign_keys[action.name] = replace(key, validated=True)
         session.altered(key.ref)
     elif action.name in table.checks:
-        table.checks[action.name] = replace(table.checks[action.name], validated=True)
-    else:
-        raise Refused(
-            f'constraint "{action.name}" of relation "{table.name.name}" does not exist',
-            "missing-object",
-            Ref("constraint", *table.name, action.name),
-        )
+        for one in _family(session, table, only):
+            if action.name in one.checks:
+                one.checks[action.name] = replace(one.checks[action.name], validated=True)
+    elif constraints.not_null_column(table, action.name) is None:
+        if table.has_constraint(action.name):
+            raise Refused("42809", f'constraint "{action.name}" cannot be validated')
+        raise missing_constraint(table.name, action.name)
 
 
-def _alter_constraint(session: Session, table: TableState, action: AlterAction) -> None:
+def _alter_constraint(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
     key = table.foreign_keys.get(action.name)
     if key is None:
-        raise Refused(f'constraint "{action.name}" of relation "{table.name.name}" is not a foreign key constraint')
+        if table.has_constraint(action.name):
+            raise Refused("42809", f'constraint "{action.name}" of relation "{table.name.name}" is not a foreign key')
+        raise missing_constraint(table.name, action.name)
     if action.text == "not enforced":
         changed = replace(key, enforced=False, validated=False)
     elif action.text == "enforced":
@@ -346,13 +482,16 @@ def _alter_constraint(session: Session, table: TableState, action: AlterAction) 
     session.altered(key.ref)
 
 
-def _set_trigger(enabled: str) -> Callable[[Session, TableState, AlterAction], None]:
-    def apply(session: Session, table: TableState, action: AlterAction) -> None:
+# Triggers, flags, relatives
+
+
+def _set_trigger(enabled: str) -> Callable[[Session, TableState, AlterAction, bool], None]:
+    def apply(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
         trigger = table.triggers.get(action.name)
         if trigger is None:
             raise Refused(
+                "42704",
                 f'trigger "{action.name}" for table "{table.name.name}" does not exist',
-                "missing-object",
                 Ref("trigger", *table.name, action.name),
             )
         state: Any = enabled
@@ -362,56 +501,66 @@ def _set_trigger(enabled: str) -> Callable[[Session, TableState, AlterAction], N
     return apply
 
 
-def _set_triggers(enabled: str) -> Callable[[Session, TableState, AlterAction], None]:
-    def apply(session: Session, table: TableState, action: AlterAction) -> None:
+def _set_triggers(enabled: str) -> Callable[[Session, TableState, AlterAction, bool], None]:
+    def apply(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
         state: Any = enabled
         for name, trigger in table.triggers.items():
             table.triggers[name] = replace(trigger, enabled=state)
+            session.altered(trigger.ref)
 
     return apply
 
 
-def _set_flag(flag: str, value: bool) -> Callable[[Session, TableState, AlterAction], None]:
-    def apply(session: Session, table: TableState, action: AlterAction) -> None:
+def _set_flag(flag: str, value: bool) -> Callable[[Session, TableState, AlterAction, bool], None]:
+    def apply(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
         setattr(table, flag, value)
 
     return apply
 
 
-def _set_owner(session: Session, table: TableState, action: AlterAction) -> None:
-    owner = session.role if action.name in ("current_user", "session_user") else action.name
+def _set_owner(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
+    owner = session.resolve_role(action.name)
+    if owner not in session.state.roles and owner != session.role:
+        raise Refused("42704", f'role "{owner}" does not exist')
     # The former owner's rights go over to the new one, and a grant to the new owner is no longer separate.
     table.grants = tuple([grant for grant in table.grants if grant.grantee != owner])
     table.owner = owner
 
 
-def _attach(session: Session, table: TableState, action: AlterAction) -> None:
+def _attach(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
     assert action.other is not None
-    session.table(action.other).partition_of = table.name
+    relatives.attach(session, table, session.table(action.other))
 
 
-def _detach(session: Session, table: TableState, action: AlterAction) -> None:
+def _detach(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
     assert action.other is not None
-    session.table(action.other).partition_of = None
+    relatives.detach(session, table, session.table(action.other))
 
 
-def _add_parent(session: Session, table: TableState, action: AlterAction) -> None:
+def _add_parent(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
     assert action.other is not None
-    table.inherits += (session.table(action.other).name,)
+    relatives.add_parent(session, table, session.table(action.other))
 
 
-def _nothing(session: Session, table: TableState, action: AlterAction) -> None:
+def _drop_parent(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
+    assert action.other is not None
+    relatives.drop_parent(session, table, session.table(action.other))
+
+
+def _nothing(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
     return None
 
 
-_ALTER: dict[str, Callable[[Session, TableState, AlterAction], None]] = {
+_ALTER: dict[str, Callable[[Session, TableState, AlterAction, bool], None]] = {
     "add column": _add_column,
     "drop column": _drop_column,
-    "set not null": _set_column(not_null=True),
-    "drop not null": _set_column(not_null=False),
-    "drop expression": _set_column(generated=None),
+    "set not null": _set_not_null,
+    "drop not null": _drop_not_null,
+    "drop expression": _drop_expression,
+    "set expression": _set_expression,
     "add identity": _add_identity,
-    "drop identity": _set_column(identity=""),
+    "set identity": _set_identity,
+    "drop identity": _drop_identity,
     "default": _set_default,
     "type": _set_type,
     "add constraint": _add_constraint,
@@ -432,111 +581,6 @@ _ALTER: dict[str, Callable[[Session, TableState, AlterAction], None]] = {
     "attach partition": _attach,
     "detach partition": _detach,
     "inherit": _add_parent,
+    "no inherit": _drop_parent,
     "security invoker": _nothing,
 }
-
-
-# Dropping, renaming, moving
-
-
-def drop_table(session: Session, table: TableState, cascade: bool) -> None:
-    """Drops a table; keys of other tables to it go with CASCADE, and stop the drop without."""
-    others = [pair for pair in session.state.referencing.get(table.name, ()) if pair[0] != table.name]
-    if others and not cascade:
-        raise Refused(
-            f"cannot drop table {table.name.name} because other objects depend on it: "
-            + ", ".join(sorted(f"{name} on {owner}" for owner, name in others)[:3])
-        )
-    for owner, name in sorted(others):
-        constraints.drop_constraint(session, session.state.tables[owner], name, True, True)
-    if table.kind == "partitioned":
-        for child in [child for child in session.state.tables.values() if child.partition_of == table.name]:
-            drop_table(session, child, cascade)
-    forget_table(session, table)
-
-
-def forget_table(session: Session, table: TableState) -> None:
-    """Removes a table from every list that knows it."""
-    state = session.state
-    for key in table.foreign_keys.values():
-        state.remove_reference(key)
-    for name in table.constraint_names():
-        state.count_constraint(table.name.schema, name, -1)
-    for name in [*table.indexes, *table.exclusions]:
-        state.indexes.pop(QName(table.name.schema, name), None)
-    state.sequences.difference_update(table.sequences)
-    state.tables.pop(table.name, None)
-
-
-def move_table(session: Session, table: TableState, name: QName) -> None:
-    """Gives a table another name or schema, and everything that hangs on it or points to it."""
-    old = table.name
-    keys_to_it = [
-        session.state.tables[owner].foreign_keys[key] for owner, key in session.state.referencing.get(old, ())
-    ]
-    moved = table.copy()
-    forget_table(session, table)
-    moved.name = name
-    for container in ("keys", "checks", "exclusions", "foreign_keys", "indexes", "triggers", "policies"):
-        items = getattr(moved, container)
-        setattr(moved, container, {part: replace(item, table=name) for part, item in items.items()})
-    session.state.tables[name] = moved
-    _register(session, moved)
-    _follow(session, old, name, keys_to_it)
-    _move_origins(session, old, name)
-
-
-def _register(session: Session, table: TableState) -> None:
-    for constraint in table.constraint_names():
-        session.state.count_constraint(table.name.schema, constraint, 1)
-    for index in [*table.indexes, *table.exclusions]:
-        session.state.indexes[QName(table.name.schema, index)] = table.name
-    for key in table.foreign_keys.values():
-        session.state.add_reference(key)
-    session.state.sequences.update(table.sequences)
-
-
-def _follow(session: Session, old: QName, new: QName, keys: Iterable[ForeignKey]) -> None:
-    session.state.referencing.pop(old, None)
-    for key in keys:
-        owner = session.state.tables[new if key.table == old else key.table]
-        followed = replace(owner.foreign_keys[key.name], target=Target(new, key.target.columns))
-        owner.foreign_keys[key.name] = followed
-        session.state.add_reference(followed)
-
-
-def _move_origins(session: Session, old: QName, new: QName) -> None:
-    for places in (session.anchors, session.statements, session.definitions):
-        moved = [ref for ref in places if ref.schema == old.schema and ref.name == old.name and ref.kind != "function"]
-        for ref in moved:
-            places[ref._replace(schema=new.schema, name=new.name)] = places.pop(ref)  # type: ignore[index,assignment]
-    session.altered(Ref("table", *new))
-
-
-def rename_column(session: Session, table: TableState, old: str, new: str) -> None:
-    column = _column(table, old)
-    if new in table.columns:
-        raise Refused(f'column "{new}" of relation "{table.name.name}" already exists')
-    table.columns = {
-        (new if name == old else name): (replace(column, name=new) if name == old else item)
-        for name, item in table.columns.items()
-    }
-
-    def renamed(columns: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple([new if name == old else name for name in columns])
-
-    for name, key in table.keys.items():
-        table.keys[name] = replace(key, columns=renamed(key.columns))
-    for name, index in table.indexes.items():
-        table.indexes[name] = replace(index, columns=renamed(index.columns), include=renamed(index.include))
-    for name, trigger in table.triggers.items():
-        table.triggers[name] = replace(trigger, update_columns=renamed(trigger.update_columns))
-    for name, foreign in table.foreign_keys.items():
-        table.foreign_keys[name] = replace(foreign, columns=renamed(foreign.columns))
-    for owner, name in session.state.referencing.get(table.name, ()):
-        foreign = session.state.tables[owner].foreign_keys[name]
-        target = Target(foreign.target.table, renamed(foreign.target.columns))
-        session.state.tables[owner].foreign_keys[name] = replace(foreign, target=target)
-    anchor = session.anchors.pop(Ref("column", *table.name, old), None)
-    if anchor is not None:
-        session.anchors[Ref("column", *table.name, new)] = anchor
