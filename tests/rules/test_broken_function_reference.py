@@ -185,6 +185,13 @@ def test_a_trigger_on_the_source_breaks_sign_ups() -> None:
     assert problem.consequence == "Every INSERT on auth.users, hence every sign-up, fails with 42P01."
 
 
+def test_a_deletion_of_a_user_runs_under_the_search_path_of_the_host() -> None:
+    text = mirror() + function("delete from people where id = old.id;", "forget", "security definer")
+    problem = only(text + trigger("forget", "after delete"))
+    assert problem.consequence == "Every DELETE on auth.users, hence every deletion of a user, fails with 42P01."
+    assert "the search_path of the caller (auth)" in problem.cause
+
+
 def test_hostile_names() -> None:
     text = 'create table public."Org\'s" (id uuid);' + function('new."mem""bers" := 1;', "touch")
     text += trigger("touch", "before update", 'public."Org\'s"')

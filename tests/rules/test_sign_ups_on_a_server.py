@@ -204,7 +204,7 @@ def foretell(text: str) -> Pursuit:
     return pursue(replayed.schema, identity)
 
 
-SEEDS = 200
+SEEDS = 120
 WITH_NAME, WITHOUT = '{"name": "Ann"}', "{}"
 
 

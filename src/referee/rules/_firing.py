@@ -7,8 +7,9 @@ in turn. Nothing is run; where a value or a condition is not known, no fault is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 from referee.model.identity import Identities, Identity
@@ -28,7 +29,7 @@ from referee.rules._inserts import (
     target_place,
     with_origins,
 )
-from referee.rules._names import meant_table, mentions_of, nodes_of, queries_of
+from referee.rules._names import Mentions, NameFault, meant_table, mentions_of, nodes_of
 from referee.rules._nulls import UNKNOWN, Facts, Name, Truth, nullness, truth, word
 from referee.rules._sign_up import Event, SignUp, sign_ups
 from referee.rules._troubles import (
@@ -38,6 +39,7 @@ from referee.rules._troubles import (
     for_statement,
     is_fired_by_sign_up,
     key_before_row,
+    may_read_too_early,
     name_trouble,
     raises_without_row,
     read_too_early,
@@ -50,7 +52,7 @@ from referee.sql.bodies import read_body, variable_values, writes
 from referee.sql.expressions import read_expression
 from referee.sql.queries import with_columns
 from referee.sql.resolve import effective_path, resolve_function
-from referee.sql.tree import Body, Call, Column, Handler, Operator, Query, Step
+from referee.sql.tree import Body, Call, Expr, Handler, Operator, Query, Step
 from referee.sql.tree import Literal as Constant
 
 _MAX_DEPTH = 4
@@ -142,7 +144,7 @@ class _Caller:
         return replace(self, role=role, path=effective_path(function, self.path), around=(*self.around, ref))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Frame:
     """A function while it runs.
 
@@ -156,6 +158,23 @@ class _Frame:
     caller: _Caller
     path: tuple[str, ...]
     table: Table | None = None
+
+    @cached_property
+    def origins(self) -> Mapping[str, tuple[Expr, ...]]:
+        """What each variable may be assigned."""
+        return variable_values(self.body)
+
+
+def pursuits(schema: Schema, identities: Identities) -> tuple[tuple[Identity, Pursuit], ...]:
+    """Every source with what its sign-ups meet. Three rules ask for the same in turn, so the latest answer is kept."""
+    global _latest
+    if _latest is None or _latest[0] is not schema or _latest[1] is not identities:
+        found = tuple((identity, pursue(schema, identity)) for identity in by_source(identities))
+        _latest = (schema, identities, found)
+    return _latest[2]
+
+
+_latest: tuple[Schema, Identities, tuple[tuple[Identity, Pursuit], ...]] | None = None
 
 
 def by_source(identities: Identities) -> Iterator[Identity]:
@@ -209,8 +228,9 @@ def intended_fills(schema: Schema, identity: Identity) -> Iterator[Fill]:
 def _follow(schema: Schema, identity: Identity, triggers: list[Trigger]) -> Pursuit:
     faults: dict[Fault, frozenset[str]] = {}
     fills: dict[Fill, frozenset[str]] = {}
+    library = _Library(schema)
     for way in sign_ups(schema, identity) if triggers else ():
-        follower = _Follower(schema, identity, way)
+        follower = _Follower(schema, identity, way, library)
         follower.sign_up(triggers)
         for fault in follower.faults:
             faults[fault] = faults.get(fault, frozenset()) | {way.way}
@@ -219,15 +239,45 @@ def _follow(schema: Schema, identity: Identity, triggers: list[Trigger]) -> Purs
     return Pursuit(faults, fills)
 
 
+class _Library:
+    """The functions that are met, each read once for all ways to sign up."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._said: dict[Ref, tuple[Mentions, ...]] = {}
+        self._names: dict[tuple[Ref, tuple[str, ...], QName | None], tuple[list[NameFault], list[list[NameFault]]]] = {}
+
+    def said(self, frame: _Frame) -> tuple[Mentions, ...]:
+        """What the steps of a function name."""
+        known = self._said.get(frame.function.ref)
+        if known is None:
+            known = self._said[frame.function.ref] = tuple([mentions_of(step) for step in frame.body.steps])
+        return known
+
+    def name_faults(self, frame: _Frame) -> tuple[list[NameFault], list[list[NameFault]]]:
+        """The names that lead nowhere or astray: of variables, and of each step."""
+        key = (frame.function.ref, frame.path, frame.table.name if frame.table is not None else None)
+        known = self._names.get(key)
+        if known is None:
+            names = Names(self._schema, frame.function, frame.body, frame.path, frame.table)
+            known = self._names[key] = (
+                list(names.of_variables()),
+                [names.of_step(each) for each in self.said(frame)],
+            )
+        return known
+
+
 class _Follower:
     """Follows one way to sign up."""
 
-    def __init__(self, schema: Schema, identity: Identity, way: SignUp) -> None:
+    def __init__(self, schema: Schema, identity: Identity, way: SignUp, library: _Library) -> None:
+        self.library = library
         self.schema = schema
         self.identity = identity
         self.way = way
         self.faults: dict[Fault, None] = {}
         self.fills: dict[Fill, None] = {}
+        self._filling: dict[Ref, bool] = {}
         self._is_over = False
         self._step_fails = False
         self._left: set[Handler] = set()
@@ -270,30 +320,27 @@ class _Follower:
 
     def _note_use_of_row(self, frame: _Frame, reach: Reach) -> bool:
         """In a statement-level trigger NEW is NULL, so whatever is done with it is void."""
-        for step in frame.body.steps:
-            for node in nodes_of(step):
-                if isinstance(node, Column) and node.parts[0] == "new" and len(node.parts) == 2:
-                    self._add(frame, step, for_statement(frame.trigger, step, node), reach)
+        for each in self.library.said(frame):
+            for column in each.columns:
+                if column.parts[0] == "new" and len(column.parts) == 2:
+                    self._add(frame, each.step, for_statement(frame.trigger, each.step, column), reach)
                     return True
         return False
 
     def _run(self, frame: _Frame, facts: Facts, reach: Reach, guard: str = "") -> Facts:
         """Follows the steps of a function. ``guard`` is a condition that it runs under, "" for none worth telling."""
         walk = Walk(facts, frame.body.variables)
-        names = Names(self.schema, frame.function, frame.body, frame.path, frame.table)
-        for fault in names.of_variables():
-            self._add(frame, None, name_trouble(self.identity, frame.function, frame.path, fault), reach)
-            self._end_phase()
-        for step in frame.body.steps:
+        of_variables, of_steps = self.library.name_faults(frame)
+        self._add_names(frame, None, of_variables, reach)
+        for each, faults in zip(self.library.said(frame), of_steps, strict=True):
+            step = each.step
             inner = min(reach, walk.reach(step))
             if inner is Reach.NOT:
                 continue
             outer_step_fails = self._step_fails
-            for fault in names.of_step(mentions_of(step)):
-                self._add(frame, step, name_trouble(self.identity, frame.function, frame.path, fault), inner)
-                self._end_phase()
-            self._follow_queries(frame, step, walk, inner, guard)
-            self._follow_calls(frame, step, walk.given, inner)
+            self._add_names(frame, step, faults, inner)
+            self._follow_queries(frame, each, walk, inner, guard)
+            self._follow_calls(frame, each, walk.given, inner)
             if frame.caller.event == "update" and not frame.caller.depth:
                 for trouble in raises_without_row(frame.trigger, step):
                     self._add(frame, step, trouble, Reach.SURE)  # its condition is what it is about
@@ -303,14 +350,19 @@ class _Follower:
                 break
         return walk.facts
 
-    def _follow_calls(self, frame: _Frame, step: Step, facts: Facts, reach: Reach) -> None:
-        for node in nodes_of(step):
-            function = self._called(frame, node) if isinstance(node, Call) else None
-            if function is not None and isinstance(node, Call):
-                caller = frame.caller.calling(function, _handlers(frame, step))
+    def _add_names(self, frame: _Frame, step: Step | None, faults: list[NameFault], reach: Reach) -> None:
+        for fault in faults:
+            self._add(frame, step, name_trouble(self.identity, frame.function, frame.path, fault), reach)
+            self._end_phase()
+
+    def _follow_calls(self, frame: _Frame, said: Mentions, facts: Facts, reach: Reach) -> None:
+        for call in said.calls:
+            function = self._called(frame, call)
+            if function is not None:
+                caller = frame.caller.calling(function, _handlers(frame, said.step))
                 path = _privileges.reachable(self.schema, caller.role, caller.path)
                 inner = _Frame(frame.trigger, function, read_body(function.language, function.body), caller, path)
-                self._run(inner, _arguments(function, node, facts), reach)
+                self._run(inner, _arguments(function, call, facts), reach)
 
     def _called(self, frame: _Frame, call: Call) -> Function | None:
         """The project's function that a call means, where there is no doubt and no loop."""
@@ -323,9 +375,9 @@ class _Follower:
 
     # Queries
 
-    def _follow_queries(self, frame: _Frame, step: Step, walk: Walk, reach: Reach, guard: str) -> None:
-        caller = frame.caller
-        for query in queries_of(step):
+    def _follow_queries(self, frame: _Frame, said: Mentions, walk: Walk, reach: Reach, guard: str) -> None:
+        caller, step = frame.caller, said.step
+        for query in said.queries:
             if query.action in ("ddl", "other"):
                 continue
             for trouble in rights_troubles(self.schema, frame.function, caller.role, frame.path, query):
@@ -390,7 +442,7 @@ class _Follower:
         mirror = self.identity.mirror_by_table.get(table.name)
         yield null_troubles(self.schema, table, query, row, facts)
         yield check_troubles(table, query, row, facts)
-        origins = with_origins(row, variable_values(frame.body))
+        origins = with_origins(row, frame.origins)
         if frame.caller.event == "insert":
             yield collision_troubles(table, query, origins, facts, mirror)
         if mirror is not None:
@@ -438,21 +490,24 @@ class _Follower:
 
     def _fills_a_mirror(self, frame: _Frame) -> bool:
         """Whether a function inserts into a mirror, or means to."""
-        for step in frame.body.steps:
-            for query in queries_of(step):
-                if query.action == "insert" and query.target is not None:
-                    table = meant_table(self.schema, frame.path, query.target)
-                    if table is not None and table.name in self.identity.mirror_by_table:
-                        return True
-        return False
+        known = self._filling.get(frame.function.ref)
+        if known is None:
+            inserts = (
+                query for _, query in writes(frame.body) if query.action == "insert" and query.target is not None
+            )
+            tables = (meant_table(self.schema, frame.path, query.target) for query in inserts if query.target)
+            known = any(table is not None and table.name in self.identity.mirror_by_table for table in tables)
+            self._filling[frame.function.ref] = known
+        return known
 
     def _note_early_reads(self, frame: _Frame) -> None:
         """Values that Supabase writes later than its INSERT; a trigger that fires on UPDATE too gets to see them."""
         if frame.caller.event != "insert" or "update" in frame.trigger.events or not self.way.at_insert.documents:
             return
         set_here = {step.target for step in frame.body.steps if step.kind == "assign"}
-        for step in frame.body.steps:
-            for node in nodes_of(step) if step.in_handler < 0 else ():
+        for each in self.library.said(frame):
+            step = each.step
+            for node in nodes_of(step) if step.in_handler < 0 and may_read_too_early(each.columns) else ():
                 read = read_too_early(node)
                 if read and f"new.{read}" not in set_here:
                     self._add(frame, step, too_early(read, node, step), Reach.SURE)

@@ -267,6 +267,14 @@ def for_statement(trigger: Trigger, step: Step, column: Column) -> Trouble:
     )
 
 
+def may_read_too_early(columns: Iterable[Column]) -> bool:
+    """Whether a closer look at the expressions with these columns is worth it."""
+    return any(
+        column.parts[0] == "new" and (column.parts[-1] in TOO_EARLY or column.parts[-1] == "raw_app_meta_data")
+        for column in columns
+    )
+
+
 def read_too_early(node: Expr) -> str:
     """The column, or the key of the application metadata, that is read before it is there; "" for none."""
     match node:

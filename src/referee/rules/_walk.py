@@ -64,7 +64,10 @@ class Walk:
         given, reach = self.facts, Reach.PERHAPS if step.in_loop else Reach.SURE
         for guard in step.guards:
             # A condition is tested once, before the first step behind it; what happens there may change its names.
-            held, since = self._held.setdefault(guard, (truth(guard.condition, given), self._at))
+            known = self._held.get(guard)
+            if known is None:
+                known = self._held[guard] = (truth(guard.condition, given), self._at)
+            held, since = known
             if held is Truth.SOME and reach is Reach.SURE:
                 reach = Reach.SOMETIMES
             elif held in (Truth.SOME, Truth.UNKNOWN):

@@ -9,7 +9,7 @@ from referee.model.identity import Identities
 from referee.model.names import FunctionName, QName, Ref
 from referee.model.origins import Place
 from referee.model.schema import Function, Schema, Trigger
-from referee.rules._firing import by_source, pursue
+from referee.rules._firing import pursuits
 from referee.rules._names import Mentions, NameFault, mentions_of, missing_fields, uses_row
 from referee.rules._nulls import NEVER, Facts, Name
 from referee.rules._troubles import Names, catches, describe_missing, describe_path
@@ -76,8 +76,8 @@ class BrokenFunctionReference(Rule):
     def check(self, schema: Schema, identities: Identities) -> Iterator[Problem]:
         told = {
             fault.function
-            for identity in by_source(identities)
-            for fault in pursue(schema, identity).faults
+            for _, pursuit in pursuits(schema, identities)
+            for fault in pursuit.faults
             if fault.trouble.name == "unresolved-name"
         }
         writer_paths = {identity.source.table: identity.writer.search_path for identity in identities.all}
@@ -200,9 +200,14 @@ class _Search:
                         caught = _is_caught(_handlers(body, step), fault)
                         self._note(_Breach(function, fault, sure, caught, (), {event}), [trigger])
 
+    def _is_path_known(self, function: Function, triggers: list[Trigger]) -> bool:
+        """Whether it is certain where a function's names are looked up, and no other rule tells what comes of it."""
+        own = function.search_path is not None or all(trigger.table in self.writer_paths for trigger in triggers)
+        return own and function.ref not in self.told
+
     def _note(self, breach: _Breach, triggers: list[Trigger]) -> None:
         function, fault = breach.function, breach.fault
-        if fault.kind == "astray" or (fault.elsewhere and (function.search_path is None or function.ref in self.told)):
+        if fault.kind == "astray" or (fault.elsewhere and not self._is_path_known(function, triggers)):
             return
         if fault.is_bare_table and any(_may_have_transition_tables(trigger) for trigger in triggers):
             return
@@ -341,13 +346,17 @@ def _listed(names: list[str], word: str) -> str:
     return f" {word} ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
+# What happens to a user when the source's row is written.
+_MEANINGS = {"insert": "sign-up", "update": "login", "delete": "deletion of a user"}
+
+
 def _consequence(identities: Identities, breach: _Breach) -> str:
     triggers = list(breach.triggers.values())
     events = sorted(breach.events) or _events(triggers)
     what = f"every {_listed([event.upper() for event in events], 'or')} on {_listed(_tables(breach), 'and')}"
     sources = {identity.source.table for identity in identities.all}
     if any(trigger.table in sources for trigger in triggers):
-        what += ", hence every sign-up," if "insert" in events else ", hence every login," if "update" in events else ""
+        what += next((f", hence every {name}," for event, name in _MEANINGS.items() if event in events), "")
     if breach.caught:
         return f"The function swallows the error ({breach.fault.sqlstate}) of {what} and leaves its work undone."
     start = what[0].upper() + what[1:] if breach.sure else f"Where its condition holds, {what}"

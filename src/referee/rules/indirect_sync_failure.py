@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from referee.model.finding import Problem, Severity
 from referee.model.identity import Identities
 from referee.model.schema import Schema
-from referee.rules._firing import by_source, pursue
+from referee.rules._firing import pursuits
 from referee.rules._sync_problems import problems
 from referee.rules.base import Rule
 
@@ -75,5 +75,5 @@ class IndirectSyncFailure(Rule):
     severity = Severity.ERROR
 
     def check(self, schema: Schema, identities: Identities) -> Iterator[Problem]:
-        for identity in by_source(identities):
-            yield from problems(identity, pursue(schema, identity), indirect=True)
+        for identity, pursuit in pursuits(schema, identities):
+            yield from problems(identity, pursuit, indirect=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from referee.model.finding import Problem, Severity
 from referee.model.identity import Identities
 from referee.model.schema import Schema
-from referee.rules._firing import by_source, pursue, pursue_disabled
+from referee.rules._firing import pursue_disabled, pursuits
 from referee.rules._sync_problems import coverage, disabled, problems, without_search_path
 from referee.rules.base import Rule
 
@@ -128,8 +128,7 @@ class UnsafeSyncTrigger(Rule):
     severity = Severity.ERROR
 
     def check(self, schema: Schema, identities: Identities) -> Iterator[Problem]:
-        for identity in by_source(identities):
-            pursuit = pursue(schema, identity)
+        for identity, pursuit in pursuits(schema, identities):
             yield from problems(identity, pursuit, indirect=False)
             yield from coverage(schema, identity, pursuit)
             yield from disabled(identity, pursuit, pursue_disabled(schema, identity))
