@@ -12,7 +12,8 @@ from referee.platforms import platform
 from referee.postgres.server import Server
 from referee.postgres.session import FailedStatementError, Session
 from referee.read.replay import replay
-from referee.rules._firing import Fault, Pursuit, by_source, pursue
+from referee.rules._faults import Fault, Pursuit
+from referee.rules._firing import by_source, pursue
 from referee.rules._sign_up import WAYS
 from referee.rules._walk import Reach
 from tests.identity.sql import identities_in

@@ -10,7 +10,8 @@ from referee.model.identity import Identity
 from referee.model.names import QName, Ref
 from referee.model.origins import Place
 from referee.model.schema import Schema
-from referee.rules._firing import Fault, Fill, Pursuit, intended_fills, own_triggers
+from referee.rules._faults import Fault, Fill, Pursuit
+from referee.rules._firing import intended_fills, own_triggers
 from referee.rules._sign_up import AUTH_USERS, all_ways, describe_ways
 from referee.rules._walk import Reach
 
