@@ -103,8 +103,8 @@ def test_tables_resolve_as_the_server_resolves_them(session: Session) -> None:
         session.run("set search_path = " + (", ".join(f'"{place}"' for place in path) or "''"))
         for name in ("users", "Songs", "pg_class", "pg_proc", "nothing"):
             query = (
-                "select nspname, relname from pg_catalog.pg_class c"
-                f" join pg_catalog.pg_namespace n on n.oid = relnamespace where c.oid = pg_catalog.to_regclass('\"{name}\"')"
+                "select nspname, relname from pg_catalog.pg_class c join pg_catalog.pg_namespace n"
+                f" on n.oid = relnamespace where c.oid = pg_catalog.to_regclass('\"{name}\"')"
             )
             expected = [QName(*row) for row in session.rows(query)]
             assert [found for found in [resolve_table(schema, path, TableUse(None, name))] if found] == expected
