@@ -9,6 +9,7 @@ from tests.rules.checking import lines, problems
 from tests.rules.sync import INSERT, function, mirror, sync, trigger
 
 RULE = UnsafeSyncTrigger()
+DISABLE = "set role supabase_auth_admin; alter table auth.users disable trigger on_handle_new_user;"
 
 
 def keys(text: str, least: Severity = Severity.WARNING) -> list[str]:
@@ -371,7 +372,7 @@ def test_a_mirror_that_is_filled_on_confirmation_only() -> None:
 
 
 def test_a_disabled_trigger_fills_nothing() -> None:
-    text = mirror() + sync(INSERT) + "set role supabase_auth_admin; alter table auth.users disable trigger on_handle_new_user;"
+    text = mirror() + sync(INSERT) + DISABLE
     problem = only(text, "disabled")
     assert problem.severity is Severity.ERROR
     assert problem.remedy is not None
@@ -380,7 +381,7 @@ def test_a_disabled_trigger_fills_nothing() -> None:
 
 def test_a_disabled_trigger_that_another_replaces_is_information() -> None:
     more = function(INSERT, "other") + trigger("other")
-    text = mirror() + sync(INSERT) + more + "set role supabase_auth_admin; alter table auth.users disable trigger on_handle_new_user;"
+    text = mirror() + sync(INSERT) + more + DISABLE
     assert only(text, "disabled").severity is Severity.INFO
 
 
