@@ -21,3 +21,16 @@ def main(arguments: list[str] | None = None) -> int:
     gc.freeze()
     gc.set_threshold(500_000, 20, 100)
     return run(arguments)
+
+
+def program() -> None:
+    """The installed command: ``main`` with its status as the process's own."""
+    import atexit
+    import os
+
+    status = main()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Freeing a million objects one by one takes a tenth of a run; the system frees them all at once.
+    os._exit(status)
