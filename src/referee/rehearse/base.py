@@ -11,7 +11,8 @@ from referee.model.names import QName, quote
 from referee.model.rehearsal import Step
 from referee.model.schema import Schema, Table, Trigger
 from referee.postgres.session import literal
-from referee.rehearse.people import CONTROL, Person, person
+from referee.rehearse.people import CONTROL, OTHER, Person, person
+from referee.rehearse.requests import OUTSIDE
 from referee.rehearse.rows import Row, RowMaker, Unmade, Users
 from referee.rehearse.stage import LIMITS, Theatre
 
@@ -21,9 +22,10 @@ _ACCOUNTS = QName("auth", "users")
 _SESSION = "superuser"
 
 #: Source and mirror filled by hand: what local tests do.
-FIXTURE = person(0xF1, "fixture")
+FIXTURE = person(0xD0, "fixture")
+EVERYWHERE = (CONTROL, OTHER, FIXTURE)
 #: An account from before there was a trigger: nothing has made its mirror row.
-UNMIRRORED = person(0xF2, "unmirrored")
+UNMIRRORED = person(0xDF, "unmirrored")
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ class Base:
         for row in (*(row for one in people for row in self.rows[one.number]), *rows):
             for one in (*row.ancestors(), row):
                 needed.setdefault(id(one), one)
-        return [self.by_superuser(text) for row in needed.values() for text in row.statements()]
+        texts = [text for row in needed.values() for text in row.statements()]
+        return [self.by_superuser(text) for text in (OUTSIDE, *texts)] if texts else []
 
     def by_superuser(self, sql: str) -> Step:
         """A statement that a superuser runs to set the scene, or to look what came of it."""
@@ -157,8 +160,8 @@ def prepare(
     """Makes the base on a clone of ``template``, which holds the project's migrations."""
     base = Base(server.create_database(template=template), server.superuser)
     with server.connect(base.database, base.superuser, LIMITS) as session:
-        session.run("begin")
-        maker = RowMaker(session, schema, users_of(identities), supplied)
+        session.run(f"begin; {OUTSIDE}")
+        maker = RowMaker(session, schema, users_of(identities), supplied, (OTHER,))
         for identity in identities:
             _add_people(base, maker, identity)
         for identity in identities:
@@ -170,7 +173,7 @@ def prepare(
 
 
 def _add_people(base: Base, maker: RowMaker, identity: Identity) -> None:
-    for one in (CONTROL, FIXTURE, UNMIRRORED):
+    for one in (*EVERYWHERE, UNMIRRORED):
         if not base.rows[one.number]:
             row = _account(maker, identity, one)
             if row is None:
@@ -180,7 +183,7 @@ def _add_people(base: Base, maker: RowMaker, identity: Identity) -> None:
             maker.adopt(row, one)
             base.rows[one.number].append(row)
     for mirror in _in_order(identity.mirrors):
-        for one in (CONTROL, FIXTURE):
+        for one in EVERYWHERE:
             try:
                 row = mirror_row(maker, mirror, one)
             except Unmade as reason:
@@ -259,8 +262,11 @@ def _tried(identity: Identity) -> Iterator[Reference]:
 
 
 def _prepare(maker: RowMaker, identity: Identity, reference: Reference) -> Prepared:
+    table = reference.key.table
+    # A reference in a mirror is tried with the row of somebody who has none yet.
+    whose = {maker.users.mirrors[table]: UNMIRRORED} if table in maker.users.mirrors else {}
     try:
-        row = maker.make(reference.key.table, CONTROL, {reference.column: FIXTURE})
+        row = maker.make(table, CONTROL, {**whose, reference.column: FIXTURE})
     except Unmade as reason:
         return Prepared(identity, reference, reason=str(reason))
     return Prepared(identity, reference, row)

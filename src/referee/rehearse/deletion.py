@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from referee.model.identity import Identity
@@ -14,7 +15,8 @@ from referee.postgres.session import FailedStatementError, Report, Session
 from referee.rehearse import gotrue
 from referee.rehearse.base import Base, account, mirror_row, users_of
 from referee.rehearse.blame import Blame
-from referee.rehearse.people import person
+from referee.rehearse.people import OTHER, person
+from referee.rehearse.requests import OUTSIDE
 from referee.rehearse.rows import Row, RowMaker, Unmade, Users
 from referee.rehearse.stage import Stage
 from referee.rehearse.told import told
@@ -93,9 +95,10 @@ class Leaving:
     def _fill(self, base: Base) -> Iterator[Step]:
         """A row in every table from which keys lead to the user, by way of other tables too."""
         session = self.stage.session(base.by_superuser("select 1"))
-        session.run("begin")
-        maker = RowMaker(session, self.schema, self.users, self.supplied)
+        session.run(f"begin; {OUTSIDE}")
+        maker = RowMaker(session, self.schema, self.users, self.supplied, (OTHER,))
         maker.adopt(account(_LEAVER, self.source), _LEAVER)
+        self._put_other_there(maker)
         for identity in self.identities:
             for mirror in identity.mirrors:
                 self._mirror(maker, mirror.table, mirror.column, identity)
@@ -106,8 +109,21 @@ class Leaving:
                 except Unmade as reason:
                     self.unmade.append((table, str(reason)))
         session.run("commit")
+        yield base.by_superuser(OUTSIDE)
         for row in self.rows_of(maker):
             yield from (base.by_superuser(text) for text in row.statements())
+
+    def _put_other_there(self, maker: RowMaker) -> None:
+        """Another user, for rows that want two who differ."""
+        row = account(OTHER, self.source)
+        for statement in row.statements():
+            maker.session.run(statement)
+        maker.adopt(row, OTHER)
+        self.rows.append(row)
+        for identity in self.identities:
+            for mirror in identity.mirrors:
+                with suppress(Unmade):
+                    self.rows.append(mirror_row(maker, mirror, OTHER))
 
     def _mirror(self, maker: RowMaker, table: QName, column: str, identity: Identity) -> None:
         """The mirror's row, unless a trigger has made it."""
@@ -134,8 +150,9 @@ class Leaving:
         found: dict[int, Row] = {}
         for row in (*self.rows, *maker.made):
             for one in (*row.ancestors(), row):
-                found.setdefault(id(one), one)
-        return [row for row in found.values() if row.table != self.source]
+                if one.table != self.source or one in self.rows:
+                    found.setdefault(id(one), one)
+        return list(found.values())
 
     def _leading_here(self) -> list[QName]:
         """The project's tables from which keys lead to the source or a mirror, the nearest first."""

@@ -47,3 +47,5 @@ def quoted_json(value: Mapping[str, Any]) -> str:
 
 #: Exists everywhere from the beginning; every row needs other users than the one in question.
 CONTROL = person(0xC0, "control")
+#: Another one, for rows that want two users who differ. The ids of all who are tried lie between these two.
+OTHER = person(0xE0, "other")

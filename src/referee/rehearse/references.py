@@ -23,7 +23,7 @@ from referee.postgres.session import FailedStatementError, Report, Session, lite
 from referee.rehearse.base import Base, Prepared, Stamp
 from referee.rehearse.blame import Blame
 from referee.rehearse.people import CONTROL, Person
-from referee.rehearse.requests import LOGIN, preamble
+from referee.rehearse.requests import LOGIN, OUTSIDE, preamble
 from referee.rehearse.rows import Row
 from referee.rehearse.words import describe
 from referee.rehearse.worlds import Scene, refused_by
@@ -196,7 +196,7 @@ class Prober:
             return [f"set local session authorization {LOGIN}", preamble(acting.role, token, path)]
         setting = [] if token is None else [f"set local request.jwt.claims to {_claims(token)}"]
         paths = f"set local search_path to {', '.join(map(quote, path))}"
-        return [*setting, paths, f"set local session authorization {quote(acting.role)}"]
+        return [OUTSIDE, *setting, paths, f"set local session authorization {quote(acting.role)}"]
 
     def _script(
         self, scene: Scene, rows: Sequence[Row], statement: str, verdict: WorldVerdict, read: str

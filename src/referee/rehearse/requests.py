@@ -15,6 +15,9 @@ from referee.rehearse.people import Person, quoted_json
 
 LOGIN = "authenticator"
 
+#: Triggers may read a request's headers; outside a request the settings would not even exist.
+OUTSIDE = "select set_config('request.headers', '{}', false), set_config('request.method', 'POST', false)"
+
 # Settings of the roles that PostgREST impersonates, which a mere SET ROLE would not bring.
 _TIMEOUTS = {"anon": "3s", "authenticated": "8s"}
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count
+from itertools import count, islice, product
 
 from referee.model.names import QName, quote
 from referee.model.schema import Column, ForeignKey, Schema, Table
@@ -22,6 +23,7 @@ from referee.sql.expressions import read_expression
 
 _MENDS = 12
 _COMBINATIONS = 20_000
+_SINGLE_TRIES = 200
 _DEPTH = 25
 
 Changes = Mapping[str, str]
@@ -94,13 +96,15 @@ class Users:
 class RowMaker:
     """Makes rows on one database, as a superuser inside one transaction. Parents stay, the row asked for is taken back.
 
-    ``supplied`` are values that the project's configuration gives, by table and column.
+    ``supplied`` are values that the project's configuration gives, by table and column. ``others`` are users who exist
+    everywhere, for rows that want several.
     """
 
     session: Session
     schema: Schema
     users: Users
     supplied: Mapping[QName, Mapping[str, str]] = field(default_factory=dict)
+    others: Sequence[Person] = ()
     _numbers: defaultdict[QName, count[int]] = field(default_factory=lambda: defaultdict(lambda: count(1)))
     _parents: dict[tuple[QName, int], Row] = field(default_factory=dict)
     _open: list[QName] = field(default_factory=list)
@@ -244,6 +248,7 @@ class _Plan:
     quiet: bool = False
     overriding: bool = False
     tried: dict[str, int] = field(default_factory=dict)
+    pointed: set[str] = field(default_factory=set)
 
     @property
     def schema(self) -> Schema:
@@ -348,6 +353,15 @@ class _Plan:
         return make(key.target.table, self.owner, full=full)
 
     def point(self, key: ForeignKey, parent: Row) -> None:
+        """Lets the columns of a key hold the parent's values; a column that another key has filled keeps its own."""
+        taken = {
+            referenced: self.values[column]
+            for column, referenced in zip(key.columns, key.target.columns, strict=True)
+            if column in self.pointed and self.values[column] != parent.values.get(referenced)
+        }
+        if taken and key.target.table != self.table.name:
+            parent = self.maker.another(key.target.table, self.owner, changes=taken)
+        self.pointed |= set(key.columns)
         for column, referenced in zip(key.columns, key.target.columns, strict=True):
             if column in self.user_columns or column in self.supplied:
                 continue
@@ -412,27 +426,55 @@ class _Plan:
             sources.append(f'(values {rows}) as referee_{position} ("referee {position}", {quote(name)})')
             picks.append(f'"referee {position}"')
         order = " + ".join(picks)
-        found = self._ask_row(
+        query = (
             f"select {', '.join(picks)} from {' cross join '.join(sources)} where {_all_hold(checks)}"
             f" order by {order}, {', '.join(picks)} limit 1"
         )
+        found = self._ask_row(query)
+        if found is None:
+            self._search_one_by_one(checks, lists)
         for name, index in zip(names, found or (), strict=False):
             self._choose(name, lists[name][index])
+
+    def _search_one_by_one(self, checks: Sequence[str], lists: Mapping[str, Sequence[str]]) -> None:
+        """The same where a constraint does not merely fail for some values but raises an error."""
+        before = dict(self.values)
+        for choice in islice(product(*lists.values()), _SINGLE_TRIES):
+            self.values = {**before, **dict(zip(lists, choice, strict=True))}
+            if self._holds(checks):
+                return
+        self.values = before
 
     def _choices(self, name: str) -> list[str]:
         """What a column may be, the present value first. What a foreign key or a person supplies stays."""
         column = self.table.column(name)
         assert column is not None
         current = self._current(name)
-        if name in self.supplied or name in self.user_columns or any(name in key.columns for key in self.keys):
-            return [current]
         found = dict.fromkeys([current])
+        if name in self.supplied or name in self.owners or self.maker.users.mirrors.get(self.table.name) == name:
+            return [current]
         if not column.not_null:
             found["null"] = None
+        if name in self.user_columns:
+            found.update(dict.fromkeys(other.literal for other in self.maker.others))
+            return list(found)
+        if any(name in key.columns for key in self.keys):
+            found.update(dict.fromkeys(self._parents_keys(name)))
+            return list(found)
         hint = self.hints.get(name)
         for value in self.maker.values.candidates(column.type, name, self.number, [hint] if hint else []):
             found[value] = None
         return [value for value in found if self._fits(name, value)]
+
+    def _parents_keys(self, name: str) -> Iterator[str]:
+        """What a foreign key's column may hold: the key of the owner's row there."""
+        for key in self.keys:
+            if key.columns == (name,) and key.target.table != self.table.name:
+                with suppress(Unmade):
+                    parent = self._referenced(key)
+                    if (value := parent.values.get(key.target.columns[0])) is not None:
+                        self.parents[id(parent)] = parent
+                        yield value
 
     def _fits(self, name: str, value: str) -> bool:
         """Whether a candidate can be cast to the column's type at all: one that cannot would spoil the whole query."""
@@ -473,7 +515,11 @@ class _Plan:
             "22001": self._mend_length,
             "428C9": self._mend_generated,
         }.get(report.sqlstate)
-        return mender is not None and self._is_about_us(report) and mender(report)
+        if mender is None:
+            return False
+        if self._is_about_us(report) or report.sqlstate == "23502":
+            return mender(report)
+        return False
 
     def _is_about_us(self, report: Report) -> bool:
         if report.table is None:
@@ -511,9 +557,11 @@ class _Plan:
 
     def _vary(self, name: str) -> bool:
         column = self.table.column(name)
-        if column is None or name in self.supplied or name in self.user_columns or self.tried.get(name, 0) > 3:
+        if column is None or name in self.supplied or name in self.owners or self.tried.get(name, 0) > 3:
             return False
         self.tried[name] = self.tried.get(name, 0) + 1
+        if name in self.user_columns:
+            return self._vary_user(name)
         for key in self.keys:
             if name in key.columns and not set(key.columns) <= self.user_columns:
                 self.point(key, self._referenced(key, anew=True))
@@ -531,13 +579,35 @@ class _Plan:
         self.satisfy_checks()
         return True
 
-    def _mend_check(self, report: Report) -> bool:
-        """No partition takes the row, or a constraint fails that was thought to hold: looked for once more."""
-        if report.constraint in self.tried:
+    def _vary_user(self, name: str) -> bool:
+        """Another user; the row of a mirror stays its owner's."""
+        if name == self.maker.users.mirrors.get(self.table.name) or self.tried[name] > len(self.maker.others):
             return False
-        self.tried[report.constraint or ""] = 1
+        self.values[name] = self.maker.others[self.tried[name] - 1].literal
+        return True
+
+    def _mend_check(self, report: Report) -> bool:
+        """No partition takes the row, or no choice of values will do: then two keys may have to hang on two rows."""
+        name = report.constraint or ""
+        self.tried[name] = self.tried.get(name, 0) + 1
+        if self.tried[name] > 2:
+            return False
+        if self.tried[name] == 2:
+            return self._part(name)
         for group in self._groups():
             self._search(group)
+        return True
+
+    def _part(self, constraint: str) -> bool:
+        """Lets the last key that a CHECK constraint names hang on a row of its own."""
+        checks = [check.expression for check in self.table.checks if check.name == constraint]
+        columns = {name for check in checks for name in self._columns_of(check)}
+        keys = [key for key in self.keys if columns & set(key.columns) and not set(key.columns) <= self.user_columns]
+        if len(keys) < 2 or keys[-1].target.table == self.table.name:
+            return False
+        self.pointed -= set(keys[-1].columns)
+        self.point(keys[-1], self._referenced(keys[-1], anew=True))
+        self.satisfy_checks()
         return True
 
     def _mend_length(self, _report: Report) -> bool:

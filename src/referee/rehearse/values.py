@@ -16,7 +16,7 @@ from referee.rehearse.patterns import example
 from referee.sql import tree
 from referee.sql.expressions import read_expression, walk
 
-_TYPE = re.compile(r"(?P<base>[^(\[]+?)\s*(?:\((?P<modifiers>[^)]*)\))?(?P<rest>[^\[]*?)(?P<array>(?:\[\])*)")
+_TYPE = re.compile(r"(?P<base>[^(\[]+)(?:\((?P<modifiers>[^)]*)\))?(?P<rest>[^(\[]*)(?P<array>(?:\[\])*)")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 _INTEGERS = frozenset({"smallint", "integer", "bigint", "oid"})
@@ -98,7 +98,7 @@ class TypeName:
         if found is None:
             return cls(text, (), False)
         modifiers = tuple(part.strip() for part in (found["modifiers"] or "").split(",") if part.strip())
-        return cls(f"{found['base']}{found['rest']}".strip(), modifiers, bool(found["array"]))
+        return cls(f"{found['base'].strip()}{found['rest']}".strip(), modifiers, bool(found["array"]))
 
     @property
     def unqualified(self) -> str:
@@ -245,7 +245,9 @@ def _suggested(parsed: TypeName, number: int, hint: Hint, enum: Enum | None) -> 
         yield from (
             f"jsonb_build_object({literal(constant)}, '')" for constant in hint.constants if constant.isidentifier()
         )
-        yield from (literal(constant) for constant in hint.constants if constant[:1] in '[{"')
+        yield from (literal(constant) for constant in hint.constants if constant[:1] in ("[", "{", '"'))
+        for size in sorted({int(text) for text in hint.numbers if text.isdigit() and int(text) <= 20}):
+            yield from (literal("[" + ", ".join(["{}"] * length) + "]") for length in (size, size + 1))
 
 
 def _suggested_texts(parsed: TypeName, number: int, hint: Hint) -> Iterator[str]:

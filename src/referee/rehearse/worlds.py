@@ -80,20 +80,20 @@ class Worlds:
         return Scene("fixture", FIXTURE, (), setup, (acting,))
 
     def _fresh(self) -> Scene:
-        user = person(0xA1, "newcomer")
+        user = person(0xD1, "newcomer")
         return self._make("fresh-sign-up", user, [self._sign_up(user), self._confirm(user)])
 
     def _own_session(self) -> Scene:
-        user = person(0xA2, "upserter")
+        user = person(0xD2, "upserter")
         return self._make("upsert-own-session", user, [self._sign_up(user), self._confirm(user), *self._upserts(user)])
 
     def _no_session(self) -> Scene:
-        user = person(0xA3, "hasty")
+        user = person(0xD3, "hasty")
         parts = [self._sign_up(user), *self._upserts(user, "anon"), self._confirm(user)]
         return self._make("upsert-no-session", user, parts)
 
     def _mirror_only(self) -> Scene:
-        user = person(0xA4, "ghost")
+        user = person(0xD4, "ghost")
         acting = Acting(self.base.superuser)
         steps = [self.base.by_superuser(upsert.row.insert(upsert.changes(user))) for upsert in self.base.upserts]
         if not steps:
@@ -102,7 +102,7 @@ class Worlds:
         return self._make("mirror-only", user, [Part("mirror row without an account", steps, acting)])
 
     def _service_role(self) -> Scene:
-        user = person(0xA5, "served")
+        user = person(0xD5, "served")
         scene = self._make("service-role", user, [self._sign_up(user), self._confirm(user)])
         actings = (Acting("service_role"), Acting(self.stage.server.migration_role))
         return Scene(scene.world, user, scene.steps, scene.setup, actings if scene.setup.usable else ())

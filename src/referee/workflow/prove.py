@@ -162,9 +162,8 @@ class _Rehearsing:
         wanted = [flow for flow in FLOWS if self.wish.wants(flow.name)]
 
         def run(flow: Flow) -> FlowResult:
-            with stage_on(self.server, migrated) as stage:
-                self.tell(flow.title)
-                return play(flow, cast, stage, blame)
+            self.tell(flow.title)
+            return play(flow, cast, lambda: stage_on(self.server, migrated), blame)
 
         with ThreadPoolExecutor(2) as pool:
             return tuple(pool.map(run, wanted))
