@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from referee.model.names import QName, Ref
@@ -13,7 +14,7 @@ from referee.read.replay import constraints, relatives
 from referee.read.replay.comparable import comparable
 from referee.read.replay.refused import Refused, missing_column, missing_constraint, taken
 from referee.read.replay.removal import constraint, forget_table, remove, users_of_column
-from referee.read.replay.roles import require_create, require_owner
+from referee.read.replay.roles import require_create, require_owner, require_superuser
 from referee.read.replay.session import Session
 from referee.read.replay.state import TableState
 from referee.read.replay.types import SERIALS
@@ -125,7 +126,11 @@ def _plain(session: Session, table: TableState, spec: ColumnSpec) -> Column:
         default = _default(default, kind)
     if spec.identity:
         relatives.make_sequence(session, table, spec.name)
-    return Column(spec.name, kind, spec.not_null, default, spec.generated, spec.identity)
+    return _make_column(spec.name, kind, spec.not_null, default, spec.generated, spec.identity)
+
+
+# Most columns of a project look like columns of its other tables.
+_make_column = lru_cache(maxsize=65536)(Column)
 
 
 def _default(text: str, kind: str) -> str | None:
@@ -164,9 +169,38 @@ def alter_table(session: Session, record: AlterTable) -> None:
                 return
             raise
     require_owner(session, table.owner, table.name)
-    for action in record.actions:
+    for action in _in_passes(record.actions):
         _ALTER[action.kind](session, table, action, record.only)
     session.altered(Ref("table", *table.name))
+
+
+# The passes in which ALTER TABLE does its work (PostgreSQL 18, tablecmds.c, AlterTablePass): what one action adds,
+# another may use, wherever it stands. All other kinds come last.
+_PASSES = {
+    "drop column": 0,
+    "drop constraint": 0,
+    "drop not null": 0,
+    "drop identity": 0,
+    "drop expression": 0,
+    "type": 1,
+    "add column": 2,
+    "set not null": 3,
+    "add constraint": 5,
+    "default": 5,
+    "add identity": 5,
+}
+
+
+def _in_passes(actions: tuple[AlterAction, ...]) -> Iterable[AlterAction]:
+    return actions if len(actions) == 1 else sorted(actions, key=_pass)
+
+
+def _pass(action: AlterAction) -> int:
+    """Keys come before other constraints, which may rest on them; a default is dropped with the first pass."""
+    spec = action.constraint
+    if spec is not None and spec.kind in ("primary", "unique", "exclude"):
+        return 4
+    return 0 if action.kind == "default" and action.text is None else _PASSES.get(action.kind, 6)
 
 
 def _family(session: Session, table: TableState, only: bool) -> Iterator[TableState]:
@@ -501,14 +535,32 @@ def _set_trigger(enabled: str) -> Callable[[Session, TableState, AlterAction, bo
     return apply
 
 
-def _set_triggers(enabled: str) -> Callable[[Session, TableState, AlterAction, bool], None]:
+def _set_triggers(enabled: str, system: bool = False) -> Callable[[Session, TableState, AlterAction, bool], None]:
     def apply(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
         state: Any = enabled
         for name, trigger in table.triggers.items():
             table.triggers[name] = replace(trigger, enabled=state)
             session.altered(trigger.ref)
+        if system:
+            _switch_keys(session, table, enabled == "origin")
 
     return apply
+
+
+def _switch_keys(session: Session, table: TableState, on: bool) -> None:
+    """Enables or disables the triggers on a table that enforce foreign keys from it and to it."""
+    state = session.state
+    keys = {(key.table, key.name): key for key in (*table.foreign_keys.values(), *state.references_to(table.name))}
+    if keys:
+        require_superuser(session, f"the triggers behind the foreign keys of {table.name}")
+    for place, key in keys.items():
+        off = state.switched_off.get(place, frozenset())
+        if not key.enforced and not off:
+            continue  # NOT ENFORCED has no triggers
+        state.switched_off[place] = now = off - {table.name} if on else off | {table.name}
+        owner = state.tables[key.table]
+        owner.foreign_keys[key.name] = replace(owner.foreign_keys[key.name], enforced=not now)
+        session.altered(key.ref)
 
 
 def _set_flag(flag: str, value: bool) -> Callable[[Session, TableState, AlterAction, bool], None]:
@@ -577,6 +629,8 @@ _ALTER: dict[str, Callable[[Session, TableState, AlterAction, bool], None]] = {
     "trigger disabled": _set_trigger("disabled"),
     "triggers disabled": _set_triggers("disabled"),
     "triggers origin": _set_triggers("origin"),
+    "all triggers disabled": _set_triggers("disabled", system=True),
+    "all triggers origin": _set_triggers("origin", system=True),
     "owner": _set_owner,
     "attach partition": _attach,
     "detach partition": _detach,
