@@ -86,6 +86,9 @@ RefKind = Literal[
     "type",
     "extension",
     "default",
+    "role",
+    "migration",
+    "server",
 ]
 
 
@@ -107,8 +110,10 @@ class Ref(NamedTuple):
         return QName(self.schema, self.name)
 
     def __str__(self) -> str:
-        if self.kind in ("schema", "extension"):
+        if self.kind in ("schema", "extension", "role"):
             return quote(self.name)
+        if self.kind in ("migration", "server"):
+            return self.name
         if self.kind == "function":
             return f"{quote(self.schema)}.{quote(self.name)}{self.part}"
         base = f"{quote(self.schema)}.{quote(self.name)}"
