@@ -71,6 +71,7 @@ def prove(
     from referee.postgres.programs import find_programs
     from referee.workflow.config import read_config
     from referee.workflow.prove import Wish
+    from referee.workflow.prove import emit as write_scripts
     from referee.workflow.prove import prove as rehearse
 
     settings = read_config(path, given, file=config)
@@ -80,6 +81,8 @@ def prove(
     with progress() as tell:
         proof = rehearse(path, settings, wish, programs=programs, tell=tell)
     status = set_status(int(any(any(True for _ in one.failures()) for one in proof.rehearsals)))
+    if emit_to is not None:
+        write_scripts(proof, emit_to)
     emit(_render(proof, format_, output, verbose), output, for_machines=format_ != "text")
     return status
 

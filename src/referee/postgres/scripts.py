@@ -117,15 +117,7 @@ def run_scripts(server: HostServer, database: str, scripts: Iterable[Script], li
     """
     limits = limits or Limits(statement=300, lock=10)
     with server.connect_as(database, server.migration_role, limits) as session:
-        router = Router(
-            role=server.migration_role,
-            superuser=server.superuser,
-            beyond=server.host.beyond,
-            imitations=server.host.stand_ins,
-            installable=server.installable,
-            owners=_owners(session, server.host),
-            protected=server.protected_roles,
-        )
+        router = router_for(server, session)
         keeps_history = session.value("select to_regclass('supabase_migrations.schema_migrations')") is not None
         failures: list[Failure] = []
         left_alone: list[Span] = []
@@ -141,6 +133,19 @@ def run_scripts(server: HostServer, database: str, scripts: Iterable[Script], li
         server.claim_roles(roles)
         used = tuple(sorted(installed(session) & server.stand_ins))
         return Outcome(tuple(failures), count, used, tuple(left_alone))
+
+
+def router_for(server: HostServer, session: Session) -> Router:
+    """What rewrites statements for the database of a session."""
+    return Router(
+        role=server.migration_role,
+        superuser=server.superuser,
+        beyond=server.host.beyond,
+        imitations=server.host.stand_ins,
+        installable=server.installable,
+        owners=_owners(session, server.host),
+        protected=server.protected_roles,
+    )
 
 
 def _owners(session: Session, host: Host) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from referee.rehearse.requests import request
 from referee.rehearse.rows import Row
 from referee.rehearse.stage import Refusal, Stage
 from referee.rehearse.told import told
-from referee.rehearse.words import describe
+from referee.rehearse.words import assertion, describe
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,14 @@ class Question:
     """Something to look up after a flow; ``reason`` holds where the answer is not the one expected."""
 
     query: str
-    expected: object
+    expected: int
     reason: str
     matters: bool = False
     """Whether another answer fails the flow; otherwise it is a note."""
+
+    @property
+    def condition(self) -> str:
+        return f"({self.query}) = {self.expected}"
 
 
 @dataclass(frozen=True)
@@ -445,14 +449,16 @@ def _wrong(questions: Iterable[Question], cast: Cast, stage: Stage) -> list[Ques
 
 def _after(script: Script, cast: Cast, stage: Stage, blame: Blame, result: Callable[..., FlowResult]) -> FlowResult:
     """What a flow that ran through left behind, and whether what should be refused then is."""
-    refusals = [refusal for request in script.refused if (refusal := stage.perform(request)) is not None]
+    answers = [(request, stage.perform(request)) for request in script.refused]
+    refusals = [refusal for _, refusal in answers if refusal is not None]
     wrong = _wrong(script.questions, cast, stage)
     notes = tuple(question.reason for question in wrong if not question.matters)
-    reasons = [question.reason for question in wrong if question.matters]
-    steps = [*script.steps, *(step for request in script.refused for step in request)]
-    if reasons:
-        shown = [cast.base.by_superuser(question.query) for question in wrong if question.matters]
-        return result("fail", reason="; ".join(reasons), notes=notes, steps=(*steps, *shown))
+    grave = [question for question in wrong if question.matters]
+    steps = [*script.steps, *(step for request, refusal in answers if refusal is None for step in request)]
+    if grave:
+        reason = "; ".join(question.reason for question in grave)
+        held = assertion(" and ".join(question.condition for question in grave), reason)
+        return result("fail", reason=reason, notes=notes, steps=(*steps, cast.base.by_superuser(held)))
     if refusals:
         reason = f"{len(refusals)} of {len(script.refused)} writes are refused, and none is stored"
         return result("pass", _failed(refusals[0], blame), reason=reason, notes=notes, steps=tuple(steps))

@@ -25,7 +25,7 @@ from referee.rehearse.blame import Blame
 from referee.rehearse.people import CONTROL, Person
 from referee.rehearse.requests import LOGIN, OUTSIDE, preamble
 from referee.rehearse.rows import Row
-from referee.rehearse.words import describe
+from referee.rehearse.words import assertion, describe
 from referee.rehearse.worlds import Scene, refused_by
 
 _TIMEOUT = "20s"
@@ -39,6 +39,23 @@ class Tried:
     report: Report | None
     stored: str | None = None
     found: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where to look for what a statement stored."""
+
+    table: QName
+    column: str
+    where: str
+
+    @property
+    def query(self) -> str:
+        return f"select {quote(self.column)}::text from {self.table} where {self.where}"
+
+    def holds(self, person: Person) -> str:
+        """The condition that the user is stored there."""
+        return f"exists (select from {self.table} where {self.where} and {quote(self.column)} = {person.literal})"
 
 
 @dataclass(frozen=True)
@@ -90,14 +107,14 @@ class Prober:
         assert prepared.row is not None
         key, column = prepared.reference.key, prepared.reference.column
         statement = prepared.row.insert({column: scene.person.literal})
-        read = f"select {quote(column)}::text from {key.table} where xmin = pg_current_xact_id()::xid"
+        found = Found(key.table, column, "xmin = pg_current_xact_id()::xid")
         tried: list[Tried] = []
         for acting in scene.actings:
-            tried.append(self._try(acting, scene.person, statement, read))
+            tried.append(self._try(acting, scene.person, statement, found))
             if self._answers(tried[-1], [key], scene):
                 break
         verdict = self._verdict(tried, [key], scene)
-        return replace(verdict, steps=self._script(scene, prepared.row.ancestors(), statement, verdict, read))
+        return replace(verdict, steps=self._script(scene, prepared.row.ancestors(), statement, verdict, found))
 
     def _answers(self, tried: Tried, keys: Sequence[ForeignKey], scene: Scene) -> bool:
         """Whether an attempt says something about the key, and not about what stands in its way."""
@@ -135,14 +152,14 @@ class Prober:
         if not scene.actings:
             return WorldVerdict("not-run", reason=scene.setup.reason)
         keys = [key for key in stamp.write.reaches if key.table == stamp.trigger.table]
-        column, where = stamp.columns[0], stamp.where or "xmin = pg_current_xact_id()::xid"
-        read = f"select {quote(column)}::text from {stamp.trigger.table} where {where}"
+        where = stamp.where or "xmin = pg_current_xact_id()::xid"
+        found = Found(stamp.trigger.table, stamp.columns[0], where)
         actings = [
             Acting(acting.role, "own") for acting in scene.actings if acting.claims == "own" or scene.world == "fixture"
         ]
         tried: list[Tried] = []
         for acting in actings:
-            tried.append(self._try(acting, scene.person, stamp.statement, read))
+            tried.append(self._try(acting, scene.person, stamp.statement, found))
             if tried[-1].report is None and tried[-1].stored == scene.person.id:
                 break
             if tried[-1].report is not None and _report_is_about(tried[-1].report, keys, self.schema):
@@ -150,7 +167,7 @@ class Prober:
         verdict = self._stamp_verdict(tried, keys, scene)
         # An update needs its row to be there, an insert only what it hangs on.
         needed = [] if stamp.row is None else [*stamp.row.ancestors(), *([stamp.row] if stamp.where else [])]
-        return replace(verdict, steps=self._script(scene, needed, stamp.statement, verdict, read))
+        return replace(verdict, steps=self._script(scene, needed, stamp.statement, verdict, found))
 
     def _stamp_verdict(self, tried: Sequence[Tried], keys: Sequence[ForeignKey], scene: Scene) -> WorldVerdict:
         last = tried[-1]
@@ -165,7 +182,7 @@ class Prober:
 
     # Trying
 
-    def _try(self, acting: Acting, person: Person, statement: str, read: str) -> Tried:
+    def _try(self, acting: Acting, person: Person, statement: str, found: Found) -> Tried:
         """One write in a transaction of its own, under somebody's rights and claims; deferred constraints speak too."""
         texts = [
             "begin",
@@ -174,7 +191,7 @@ class Prober:
             statement,
             "set local session authorization default",
             "set constraints all immediate",
-            read,
+            found.query,
         ]
         try:
             results = self.session.fetch_all(";\n".join(texts))
@@ -199,7 +216,7 @@ class Prober:
         return [OUTSIDE, *setting, paths, f"set local session authorization {quote(acting.role)}"]
 
     def _script(
-        self, scene: Scene, rows: Sequence[Row], statement: str, verdict: WorldVerdict, read: str
+        self, scene: Scene, rows: Sequence[Row], statement: str, verdict: WorldVerdict, found: Found
     ) -> tuple[Step, ...]:
         """The whole way to a failure, to be replayed elsewhere."""
         if verdict.outcome not in ("fail", "overwritten") or verdict.acting is None:
@@ -208,7 +225,8 @@ class Prober:
         needed = self.base.steps_for(people, rows)
         acts = self._act(verdict.acting, scene.person)
         probe = ["begin", *acts, statement, "set local session authorization default", "set constraints all immediate"]
-        texts = [*probe, read, "rollback"]
+        held = found.holds(scene.person)
+        texts = [*probe, assertion(held, verdict.reason or "a trigger replaced the user"), "rollback"]
         return (*needed, *scene.steps, *(self.base.by_superuser(text) for text in texts))
 
 

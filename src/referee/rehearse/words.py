@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from referee.postgres.session import Report
+from referee.postgres.session import Report, literal
 
 # Ids of our own people and rows begin like this; others were made at random while the flow ran.
 _OURS = "00000000-0000-"
@@ -26,6 +26,11 @@ def describe(report: Report) -> str:
     """What the server said, in one line."""
     calm = steady(report)
     return f"{calm.sqlstate} {calm.message}" + (f" ({calm.detail})" if calm.detail else "")
+
+
+def assertion(condition: str, reason: str) -> str:
+    """A statement that fails with the reason (P0004) where a condition does not hold."""
+    return f"do $referee$ begin assert {condition}, {literal(reason)}; end $referee$"
 
 
 def _blot(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from referee.errors import UsageError
 from referee.identity import identify
@@ -25,7 +26,8 @@ from referee.model.schema import Schema
 from referee.model.source import Location, Span
 from referee.platforms import Platform
 from referee.postgres.programs import Programs
-from referee.postgres.scripts import Outcome, Script, run_scripts
+from referee.postgres.psql import role_settings, write_scripts
+from referee.postgres.scripts import Outcome, Script, router_for, run_scripts
 from referee.postgres.server import Server, start_server
 from referee.read.catalog import read_catalog
 from referee.read.projects import Migrations
@@ -36,9 +38,12 @@ from referee.rehearse.flows import FLOWS, Cast, Flow, play
 from referee.rehearse.references import Prober, probe_all
 from referee.rehearse.stage import LIMITS, Stage, stage_on
 from referee.rehearse.worlds import Worlds
+from referee.render.prove_psql import Project, Scene, file_names, scenes
+from referee.render.prove_psql import render as render_script
 from referee.workflow.check import Reading, identity_options, read
 from referee.workflow.config import Config, read_config
 from referee.workflow.contributions import Contributions
+from referee.workflow.files import write_whole
 from referee.workflow.scripts import script_of
 
 #: Parts of a rehearsal that ``--only`` may name besides the flows.
@@ -72,7 +77,7 @@ class Proof:
     migrations: Migrations
     platform: Platform
     rehearsals: tuple[Rehearsal, ...]
-    scripts: tuple[Script, ...] = field(repr=False, default=())
+    project: Project = field(repr=False)
 
 
 def prove(
@@ -97,8 +102,31 @@ def prove(
     tell("starting a server")
     with start_server(reading.platform, programs) as server:
         modes = wish.privileges or (reading.platform.default_mode,)
-        rehearsals = tuple(_Rehearsing(reading, config, wish, server, mode, tell).run(scripts) for mode in modes)
-    return Proof(reading.migrations, reading.platform, rehearsals, scripts)
+        runs = [_Rehearsing(reading, config, wish, server, mode, tell) for mode in modes]
+        rehearsals = tuple(run.run(scripts) for run in runs)
+        return Proof(reading.migrations, reading.platform, rehearsals, runs[0].project(scripts))
+
+
+def emit(proof: Proof, folder: str | os.PathLike[str]) -> list[Path]:
+    """Writes a psql script for each failure into a folder, which is made if need be; the files that were written.
+
+    Of a second mode of default privileges only the failures that the first does not have. Raises UsageError where the
+    folder cannot be written to.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{os.fspath(folder)} could not be made: {error.strerror or error}. Name another folder."
+        ) from None
+    found: list[Scene] = []
+    for rehearsal in proof.rehearsals:
+        known = {scene.name for scene in found}
+        found += [scene for scene in scenes(rehearsal) if scene.name not in known]
+    written = [Path(folder, name) for name in file_names(found)]
+    for path, scene in zip(written, found, strict=True):
+        write_whole(path, render_script(scene, proof.project))
+    return written
 
 
 def _check(wish: Wish) -> None:
@@ -118,6 +146,7 @@ class _Rehearsing:
     server: Server
     mode: str
     tell: Tell
+    migrated: str = ""
 
     @property
     def platform(self) -> Platform:
@@ -125,7 +154,7 @@ class _Rehearsing:
 
     def run(self, scripts: Sequence[Script]) -> Rehearsal:
         self.tell(f"running {len(scripts)} migrations ({self.mode} privileges)")
-        migrated = self.server.create_database(self.mode)
+        migrated = self.migrated = self.server.create_database(self.mode)
         outcome = run_scripts(self.server, migrated, scripts)
         schema = self._read(migrated)
         identities = identify(schema, identity_options(self.config, self.platform)).all
@@ -151,6 +180,15 @@ class _Rehearsing:
             deletion=deletion,
             unverified=tuple(self._unverified(outcome)),
         )
+
+    def project(self, scripts: Sequence[Script]) -> Project:
+        """What a script needs so that it can be run elsewhere."""
+        with self.server.connect(self.migrated, self.server.superuser) as session:
+            router, settings = router_for(self.server, session), role_settings(session)
+        text = "\n".join(write_scripts(router, scripts, settings))
+        tables = self.reading.replayed.schema.own_tables
+        landmark = str(tables[0].name) if tables else None
+        return Project(self.reading.migrations.name, text, landmark, settings)
 
     def _read(self, database: str) -> Schema:
         with self.server.connect(database, self.server.superuser) as session:
