@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -185,6 +185,17 @@ class Session:
         """Runs COPY ... FROM stdin with these rows."""
         with self._guarded(), self._connection.cursor() as cursor, cursor.copy(statement.encode("utf-8")) as copy:
             copy.write(data)
+
+    def copy_out(self, statement: str) -> Iterator[bytes]:
+        """Runs COPY ... TO stdout and gives the rows in blocks as they come, never all of them at once."""
+        with self._guarded(), self._connection.cursor() as cursor, cursor.copy(statement.encode("utf-8")) as copy:
+            for block in copy:
+                yield bytes(block)
+
+    def cancel(self) -> None:
+        """Asks the server, from another thread, to cancel what this session is doing; says nothing if that fails."""
+        with suppress(psycopg.Error):
+            self._connection.cancel_safe(timeout=5)
 
     @contextmanager
     def read_only(self, limits: Limits | None = None, search_path: str = "") -> Iterator[None]:
