@@ -1,0 +1,86 @@
+"""A plan: ordered steps for a database that is in use, each with its lock, its limits and its way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from referee.model.names import QName
+
+
+class Phase(IntEnum):
+    """Where a step stands in the plan. What only adds comes first, what takes away comes last."""
+
+    EXPAND = 0
+    BACKFILL = 1
+    VALIDATE = 2
+    CONTRACT = 3
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock that a step takes; ``mode`` is a table lock mode as PostgreSQL's documentation names them (13.3.1)."""
+
+    relation: QName
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """The limits under which a step runs, as settings; "0" is none."""
+
+    lock: str = "2s"
+    statement: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement of a plan, without its semicolon.
+
+    ``in_transaction`` is whether it may stand in a transaction at all, ``alone`` whether it must be the only one there
+    that takes a lock. ``repeatable`` is whether it does no harm to run it again. ``rows`` is an estimate of the rows
+    that it touches, None where nobody counted. ``undo`` takes it back; empty where nothing is to be taken back.
+    """
+
+    phase: Phase
+    sql: str
+    about: str
+    locks: tuple[Lock, ...] = ()
+    in_transaction: bool = True
+    alone: bool = False
+    repeatable: bool = False
+    timeouts: Timeouts = Timeouts()
+    rows: int | None = None
+    hazards: tuple[str, ...] = ()
+    undo: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something that a person has to decide.
+
+    ``id`` is the key under ``[answers]`` in referee.toml. ``recommended`` is what referee would answer, None where it
+    cannot know; ``answer`` is what holds: what the configuration says, else what is recommended. ``choices`` are the
+    possible answers, empty where any SQL expression is one.
+    """
+
+    id: str
+    text: str
+    recommended: str | None
+    reason: str
+    choices: tuple[str, ...] = ()
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in the order in which they run. ``schema_before`` is a hash of the schema that they start from."""
+
+    schema_before: str
+    steps: tuple[Step, ...]
+    questions: tuple[Question, ...] = ()
+    verification: tuple[str, ...] = ()
+    """Queries that return no row when everything is as it should be."""
