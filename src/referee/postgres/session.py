@@ -127,6 +127,11 @@ class Session:
         return self.version // 10000
 
     @property
+    def announced_pid(self) -> int:
+        """The process that serves this session, as announced when it began; a pooler announces a number of its own."""
+        return self._connection.info.backend_pid
+
+    @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open, be it sound or failed."""
         status = self._connection.info.transaction_status
