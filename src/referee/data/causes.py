@@ -238,8 +238,12 @@ class _Search:
         self._take(known, "swallowed-sign-up", Confidence.LIKELY, [told, *self._past_the_key()])
 
     def _deletion(self, identity: Identity, holder: Target, ids: Iterable[str]) -> None:
+        """Those that a mirror still has. A key that works would have kept the account, or taken the rows with it."""
         mirror = identity.mirror_by_table.get(holder.table)
-        if mirror is not None and mirror.identity_key is None:
+        if past := self._past_the_key():
+            told = f"{holder.table} has the row, {identity.source.table} has not: accounts were lost, or left out"
+            self._take(ids, "restore", Confidence.LIKELY, [told, *past])
+        elif mirror is not None and mirror.identity_key is None:
             told = f"the account is gone, and {holder.table} has no key to {identity.source.table} that would follow"
             self._take(ids, "deletion", Confidence.LIKELY, [told])
 

@@ -1,0 +1,137 @@
+"""``referee scan``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from referee.cli import options
+
+if TYPE_CHECKING:
+    from referee.model.scan import Scan
+
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+
+
+class Duration(click.ParamType[float]):
+    """A time such as 500ms, 30s, 5min or 2h, as seconds; a bare number is seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float | int):
+            return float(value)
+        text = str(value).strip()
+        digits = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
+        try:
+            seconds = float(digits) * _UNITS[text[len(digits) :].strip() or "s"]
+        except (ValueError, KeyError):
+            self.fail(f'"{text}" is no time; write it as 500ms, 30s, 5min or 2h.', param, ctx)
+        if seconds <= 0:
+            self.fail("a time must be more than nothing.", param, ctx)
+        return seconds
+
+
+@click.command(short_help="Find the rows of a live database that are already wrong.")
+@click.option(
+    "--db",
+    metavar="URL",
+    help="The database. Nothing is written to it. The password may come from the URL, PGPASSWORD, a service file, "
+    "~/.pgpass or --ask-password.",
+)
+@click.option("--ask-password", is_flag=True, help="Ask for the password.")
+@options.format_option("text", "json")
+@options.output
+@options.config_options(("platform", "canonical", "fail-on"))
+@click.option("--identity", "sources", metavar="TABLE", multiple=True, help="The tables that own an identity.")
+@click.option(
+    "--only",
+    metavar="NAME",
+    multiple=True,
+    help="Ask about this table, key, column or kind of question only. A pattern such as public.song* names several.",
+)
+@click.option("--identities", is_flag=True, help="Ask about mirrors and their accounts only, not about every key.")
+@click.option("--managed", is_flag=True, help="Ask about the keys of the platform's own tables too.")
+@click.option("--fast", is_flag=True, help="Ask each question as one query, with parallel workers; on a quiet server.")
+@click.option("--parallel", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Sessions.")
+@click.option("--budget", metavar="TIME", type=Duration(), help="Stop after this time, and go on there the next time.")
+@click.option(
+    "--statement-timeout",
+    metavar="TIME",
+    type=Duration(),
+    default="5s",
+    show_default=True,
+    help="No query takes longer, unless --fast.",
+)
+@click.option(
+    "--lock-timeout", metavar="TIME", type=Duration(), default="2s", show_default=True, help="No query waits longer."
+)
+@click.option("--max-load", metavar="N", type=click.IntRange(0), help="Wait while more other sessions are active.")
+@click.option(
+    "--sample", metavar="N", type=click.IntRange(0, 10_000), default=5, show_default=True, help="References to show."
+)
+@click.option("--save", metavar="FILE", type=click.Path(dir_okay=False), help="Compare with this file, then write it.")
+@click.option("--allow-partial", is_flag=True, help="Do not end with status 2 because something was not checked.")
+@click.option("--verbose", is_flag=True, help="List the questions too that found nothing.")
+@options.debug
+def scan(
+    db: str | None,
+    ask_password: bool,
+    format_: str,
+    output: str | None,
+    config: str | None,
+    allow_partial: bool,
+    verbose: bool,
+    **given: Any,
+) -> int:
+    """Find the rows of a live database that are already wrong: accounts without their mirror row, mirror rows without
+    their account, e-mails that differ, rows that break a foreign key (also one that claims to be valid), ids in columns
+    without a key, and keys that are switched off. For each a likely cause, with what speaks for it.
+
+    Every row is looked at, in pieces, so that no query takes long. It runs on a standby too.
+
+    Exit status: 0 if every row is right, 1 if some are not, 2 if something could not be checked.
+    """
+    from referee.cli.emit import emit, screen, set_status
+    from referee.workflow.config import read_config
+    from referee.workflow.scan import exit_status
+
+    settings = read_config(".", given, file=config)
+    result = _within(db, settings, given, options.password_for(ask_password))
+    status = set_status(exit_status(result, settings.fail_on, allow_partial))
+    if format_ == "json":
+        from referee.render import scan_json
+
+        emit(scan_json.render(result), output, for_machines=True)
+    else:
+        from referee.render import scan_text
+
+        columns, paint = screen(output)
+        emit(scan_text.render(result, columns=columns, paint=paint, verbose=verbose), output)
+    return status
+
+
+def _within(db: str | None, settings: Any, given: dict[str, Any], password: str | None) -> Scan:
+    from pathlib import Path
+
+    from referee.cli.progress import progress
+    from referee.data.scan import ScanOptions
+    from referee.workflow.scan import ScanWish
+    from referee.workflow.scan import scan as ask
+
+    if db is None:
+        raise click.UsageError("Name a database with --db.")
+    how = ScanOptions(
+        fast=given["fast"],
+        parallel=given["parallel"],
+        sample=given["sample"],
+        statement=given["statement_timeout"],
+        lock=given["lock_timeout"],
+        budget=given["budget"],
+        max_load=given["max_load"],
+    )
+    save = Path(given["save"]) if given["save"] else None
+    wish = ScanWish(how, given["only"], given["identities"], given["managed"], save)
+    with progress() as tell:
+        return ask(db, settings, wish, password, tell)

@@ -1,0 +1,169 @@
+"""A scan, to be read by people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from referee.model.finding import Severity
+from referee.model.names import quote
+from referee.model.question import QuestionKind
+from referee.model.scan import Answer, CauseGroup, CauseKind, Sample, Scan, ScanScope
+from referee.render.plain import Paint, Style, clean, count, no_paint, wrap
+
+_STYLES: dict[Severity, Style] = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
+_INDENT = "    "
+_TITLES: dict[QuestionKind, str] = {
+    "unmirrored": "without their row in",
+    "stray": "without their account in",
+    "disagreeing": "whose e-mail is not the account's in",
+    "orphans": "that refer to nothing in",
+    "undeclared": "that refer to nothing in",
+}
+_CAUSES: dict[CauseKind, str] = {
+    "swallowed-sign-up": "a sign-up whose mirror row was not written",
+    "late-trigger": "accounts from before the trigger",
+    "re-registration": "the same person under another id",
+    "deletion": "a deleted account",
+    "soft-deletion": "an account that is marked as deleted",
+    "restore": "a restore or load with keys and triggers switched off",
+    "other-project": "ids of another project",
+    "before-the-key": "rows from before the key",
+    "unenforced-key": "a key that is switched off",
+    "uncopied-change": "an e-mail change that was not copied",
+    "unknown": "unknown",
+}
+
+
+def render(scan: Scan, *, columns: int = 100, paint: Paint = no_paint, verbose: bool = False) -> str:
+    """What is wrong, what is not checked, and the scope. Questions without violations are counted, or listed."""
+    page = _Page(columns, paint, verbose)
+    lines = [*page.found(scan), *page.switched_off(scan), *page.unchecked(scan), *page.summary(scan)]
+    return "\n".join(lines) + "\n"
+
+
+class _Page:
+    def __init__(self, columns: int, paint: Paint, verbose: bool) -> None:
+        self.columns = columns
+        self.paint = paint
+        self.verbose = verbose
+        self.told: set[str] = set()
+
+    def found(self, scan: Scan) -> Iterator[str]:
+        for answer in sorted(scan.answers, key=lambda answer: (-answer.severity, -answer.violations)):
+            if answer.violations or self.verbose:
+                yield from self._answer(answer)
+                yield ""
+
+    def _answer(self, answer: Answer) -> Iterator[str]:
+        question = answer.question
+        style = _STYLES[answer.severity] if answer.violations else "good"
+        name = self.paint("name", clean(str(question.subject)))
+        yield f"{self.paint(style, question.kind)}  {name}"
+        yield from self._wrapped(_sentence(answer))
+        for group in answer.cause.groups if answer.cause is not None else ():
+            yield from self._group(group, answer)
+        if answer.sample:
+            yield from self._wrapped("such as " + "; ".join([_sample(answer, sample) for sample in answer.sample]))
+        if not answer.complete:
+            yield from self._wrapped(f"not complete: {answer.left_out}.")
+
+    def _group(self, group: CauseGroup, answer: Answer) -> Iterator[str]:
+        whole = answer.cause is not None and len(answer.cause.groups) == 1 and answer.cause.of_all
+        of = "" if whole else f" for {count(group.values, 'reference')} in {count(group.rows, 'row')}"
+        yield from self._wrapped(f"likely cause{of}: {_CAUSES[group.kind]} ({group.confidence})")
+        for sentence in group.evidence:
+            yield from wrap(self._once(sentence), self.columns, _INDENT + "  ")
+        if group.others:
+            pairs = ", ".join([f"{old} is now {new}" for old, new in group.others[: 10 if self.verbose else 2]])
+            yield from wrap(pairs, self.columns, _INDENT + "  ")
+
+    def _once(self, sentence: str) -> str:
+        """A long sentence in full the first time, its first words from then on."""
+        if sentence not in self.told:
+            self.told.add(sentence)
+            return sentence
+        words = sentence.split(", so ", 1)
+        return sentence if len(words) == 1 else f"{words[0]} (as above)"
+
+    def switched_off(self, scan: Scan) -> Iterator[str]:
+        for one in scan.unenforced:
+            yield f"{self.paint('error', 'unenforced')}  {self.paint('name', clean(one.subject))}"
+            yield from self._wrapped("; ".join(one.reasons) + ".")
+            yield ""
+
+    def unchecked(self, scan: Scan) -> Iterator[str]:
+        unfinished = [answer for answer in scan.answers if not answer.complete]
+        if not scan.skipped and not unfinished:
+            return
+        yield self.paint("heading", "Not checked")
+        yield ""
+        for one in scan.skipped:
+            yield f"  {clean(one.subject)}"
+            yield from self._wrapped(f"{one.reason}.")
+        for answer in unfinished:
+            done = f", after {count(answer.rows_checked, 'row')}" if answer.rows_checked else ""
+            yield f"  {clean(answer.question.id)}{done}"
+            yield from self._wrapped(f"{answer.left_out}.")
+        yield ""
+
+    def summary(self, scan: Scan) -> Iterator[str]:
+        wrong = [answer for answer in scan.answers if answer.violations]
+        clean_ = [answer for answer in scan.answers if answer.complete and not answer.violations]
+        rows = sum(answer.violations for answer in wrong)
+        parts = []
+        if wrong:
+            parts.append(self.paint("error", f"{count(rows, 'row')} wrong by {count(len(wrong), 'question')}"))
+        if scan.unenforced:
+            parts.append(self.paint("error", f"{count(len(scan.unenforced), 'key')} switched off"))
+        yield f"{', '.join(parts) or self.paint('good', 'No wrong row found')}."
+        yield from wrap(_scope(scan.scope, scan), self.columns, "")
+        if clean_:
+            yield from wrap(f"{count(len(clean_), 'question')} asked of all rows and nothing wrong.", self.columns, "")
+        for notice in scan.notices:
+            yield from wrap(notice, self.columns, "")
+        if any(answer.violations for answer in scan.answers if answer.question.kind != "disagreeing"):
+            yield from wrap("`referee repair` shows what could be done about them.", self.columns, "")
+
+    def _wrapped(self, text: str) -> list[str]:
+        return wrap(text, self.columns, _INDENT)
+
+
+def _sentence(answer: Answer) -> str:
+    question = answer.question
+    about = "about " if answer.estimated else ""
+    checked = f"of {about}{count(answer.rows_checked, 'row')} of {question.table}"
+    if not answer.violations:
+        return f"all {checked} are right."
+    values = answer.values
+    names = ", ".join([quote(column) for column in question.columns])
+    different = ""
+    if question.kind in ("orphans", "undeclared") and values is not None:
+        different = f", with {values:,} different {names}"
+    new = "" if answer.new is None else f"; {answer.new:,} new" if answer.new else "; none of them new"
+    return f"{answer.violations:,} {checked} {_TITLES[question.kind]} {question.target.table}{different}{new}."
+
+
+def _sample(answer: Answer, sample: Sample) -> str:
+    question = answer.question
+    value = _values(question.columns, sample.value)
+    rows = f" in {count(sample.rows, 'row')}" if sample.rows > 1 else ""
+    if sample.key is None or question.row_key == question.columns:
+        return f"{value}{rows}"
+    return f"{value}{rows} ({_values(question.row_key, sample.key)})"
+
+
+def _values(names: tuple[str, ...], values: tuple[str | None, ...]) -> str:
+    pairs = zip(names, values, strict=True)
+    return ", ".join([f"{quote(name)} {'NULL' if value is None else value}" for name, value in pairs])
+
+
+def _scope(scope: ScanScope, scan: Scan) -> str:
+    checked = sum(answer.rows_checked for answer in scan.answers)
+    where = f"{scope.database} (PostgreSQL {scope.version}{', ' + scope.replica if scope.replica else ''})"
+    by = f"as {scope.role}" if scope.role else ""
+    parts = [f"Scanned {where} {by}".rstrip(), f"{count(scope.questions, 'question')} about {scope.tables} tables"]
+    parts.append(f"{count(checked, 'row')} looked at in {scan.seconds:.1f} s")
+    aside = (
+        f" The platform's own keys (schemas {', '.join(scope.left_aside)}) were left aside; --managed asks them too."
+    )
+    return f"{', '.join(parts)}.{aside if scope.left_aside else ''}"
