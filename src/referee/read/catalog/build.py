@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Literal, TypeVar
@@ -39,6 +39,7 @@ from referee.model.schema import (
 
 _Row = tuple[Any, ...]
 _Named = TypeVar("_Named")
+_ByTable = Mapping[int, tuple[_Named, ...]]
 
 _ACTIONS: Mapping[str, Action] = {
     "a": "NO ACTION",
@@ -47,6 +48,7 @@ _ACTIONS: Mapping[str, Action] = {
     "n": "SET NULL",
     "d": "SET DEFAULT",
 }
+_UNKNOWN = QName("", "?")
 _MATCHES: Mapping[str, Match] = {"s": "SIMPLE", "f": "FULL", "p": "PARTIAL"}
 _ENABLED: Mapping[str, Enabled] = {"O": "origin", "D": "disabled", "R": "replica", "A": "always"}
 _COMMANDS = {"*": "all", "r": "select", "a": "insert", "w": "update", "d": "delete"}
@@ -93,19 +95,6 @@ class Rows:
     defaults: Sequence[_Row] = ()
 
 
-@dataclass
-class _Parts:
-    """What hangs on one table, while it is being collected."""
-
-    keys: list[Key] = field(default_factory=list)
-    checks: list[Check] = field(default_factory=list)
-    exclusions: list[Exclusion] = field(default_factory=list)
-    foreign_keys: list[ForeignKey] = field(default_factory=list)
-    indexes: list[Index] = field(default_factory=list)
-    triggers: list[Trigger] = field(default_factory=list)
-    policies: list[Policy] = field(default_factory=list)
-
-
 def build(rows: Rows, managed: frozenset[str]) -> Schema:
     """The schema that the rows describe; ``managed`` names the schemas that belong to the platform."""
     return _Builder(rows).schema(managed)
@@ -119,8 +108,15 @@ class _Builder:
         self.names = {row[0]: QName(self.schemas[row[1]], row[2]) for row in rows.tables}
         self.columns: dict[int, dict[int, Column]] = defaultdict(dict)
         self.column_grants: dict[int, list[tuple[str, str]]] = defaultdict(list)
-        self.parts: dict[int, _Parts] = defaultdict(_Parts)
         self.nulls_not_distinct: set[tuple[int, str]] = set()
+        # What hangs on tables, by their oids and sorted by name.
+        self.keys: _ByTable[Key] = {}
+        self.checks: _ByTable[Check] = {}
+        self.exclusions: _ByTable[Exclusion] = {}
+        self.foreign_keys: _ByTable[ForeignKey] = {}
+        self.indexes: _ByTable[Index] = {}
+        self.triggers: _ByTable[Trigger] = {}
+        self.policies: _ByTable[Policy] = {}
 
     def schema(self, managed: frozenset[str]) -> Schema:
         self._read_columns()
@@ -150,43 +146,52 @@ class _Builder:
         return Namespace(row[1], owner, grants(row[3], owner), row[1] in managed)
 
     def _read_columns(self) -> None:
-        for relation, number, name, kind, not_null, default, generated, identity, acl in self.rows.columns:
-            is_generated = generated != ""
-            self.columns[relation][number] = Column(
-                name,
-                kind,
-                not_null,
-                None if is_generated else default,
-                default if is_generated else None,
-                "" if not identity else "always" if identity == "a" else "by default",
-            )
+        # Many columns look like one of another table, and then the same object serves both.
+        known: dict[_Row, Column] = {}
+        for row in self.rows.columns:
+            relation, facts, acl = row[0], row[2:8], row[8]
+            column = known.get(facts)
+            if column is None:
+                column = known[facts] = _column(*facts)
+            self.columns[relation][row[1]] = column
             if acl is not None:
-                self.column_grants[relation].append((name, acl))
+                self.column_grants[relation].append((column.name, acl))
+
+    def _columns_of(self, relation: int) -> tuple[Column, ...]:
+        columns = self.columns[relation]
+        return tuple([columns[number] for number in sorted(columns)])
 
     def _column_names(self, relation: int, numbers: Sequence[int] | None) -> tuple[str, ...]:
+        if not numbers:
+            return ()
         columns = self.columns[relation]
-        return tuple([columns[number].name for number in numbers or ()])
+        return tuple([columns[number].name for number in numbers])
 
     def _read_constraints(self) -> None:
+        keys: defaultdict[int, list[Key]] = defaultdict(list)
+        checks: defaultdict[int, list[Check]] = defaultdict(list)
+        exclusions: defaultdict[int, list[Exclusion]] = defaultdict(list)
+        foreign_keys: defaultdict[int, list[ForeignKey]] = defaultdict(list)
         for row in self.rows.constraints:
             relation, name, kind, numbers = row[:4]
             table = self.names.get(relation)
             if table is None:
                 continue
-            parts = self.parts[relation]
             if kind == "f":
-                parts.foreign_keys.append(self._foreign_key(table, row))
+                foreign_keys[relation].append(self._foreign_key(table, row))
             elif kind == "c":
-                parts.checks.append(Check(table, name, row[14], row[11]))
+                checks[relation].append(Check(table, name, row[14], row[11]))
             elif kind == "x":
-                parts.exclusions.append(Exclusion(table, name, row[14]))
+                exclusions[relation].append(Exclusion(table, name, row[14]))
             else:
                 columns = self._column_names(relation, numbers)
                 nulls_not_distinct = (relation, name) in self.nulls_not_distinct
-                parts.keys.append(Key(table, name, columns, kind == "p", row[9], row[10], nulls_not_distinct))
+                keys[relation].append(Key(table, name, columns, kind == "p", row[9], row[10], nulls_not_distinct))
+        self.keys, self.checks = _by_name(keys), _by_name(checks)
+        self.exclusions, self.foreign_keys = _by_name(exclusions), _by_name(foreign_keys)
 
     def _foreign_key(self, table: QName, row: _Row) -> ForeignKey:
-        referenced = self.names.get(row[4], QName("", "?"))
+        referenced = self.names.get(row[4], _UNKNOWN)
         return ForeignKey(
             table,
             row[1],
@@ -203,6 +208,7 @@ class _Builder:
         )
 
     def _read_indexes(self) -> None:
+        indexes: defaultdict[int, list[Index]] = defaultdict(list)
         for (
             relation,
             name,
@@ -221,7 +227,8 @@ class _Builder:
                 self.nulls_not_distinct.add((relation, name))
             columns = self.columns[relation]
             parts = [columns[number].name if number > 0 else None for number in numbers]
-            self.parts[relation].indexes.append(
+            included = [part for part in parts[key_count:] if part is not None] if len(parts) > key_count else ()
+            indexes[relation].append(
                 Index(
                     table,
                     name,
@@ -229,13 +236,15 @@ class _Builder:
                     unique,
                     method,
                     predicate,
-                    tuple([part for part in parts[key_count:] if part is not None]),
+                    tuple(included),
                     valid,
                     nulls_not_distinct,
                 )
             )
+        self.indexes = _by_name(indexes)
 
     def _read_triggers(self) -> None:
+        triggers: defaultdict[int, list[Trigger]] = defaultdict(list)
         for row in self.rows.triggers:
             (
                 relation,
@@ -255,13 +264,13 @@ class _Builder:
             if table is None:
                 continue
             when = _WHEN.search(text) if text is not None else None
-            self.parts[relation].triggers.append(
+            triggers[relation].append(
                 Trigger(
                     table,
                     name,
                     QName(self.schemas.get(schema, "pg_catalog"), function),
                     "INSTEAD OF" if bits & _INSTEAD_BIT else "BEFORE" if bits & _BEFORE_BIT else "AFTER",
-                    frozenset(event for bit, event in _EVENT_BITS if bits & bit),
+                    _events(bits),
                     self._column_names(relation, numbers),
                     "row" if bits & _ROW_BIT else "statement",
                     when[1] if when is not None else None,
@@ -272,29 +281,32 @@ class _Builder:
                     deferred,
                 )
             )
+        self.triggers = _by_name(triggers)
 
     def _read_policies(self) -> None:
+        policies: defaultdict[int, list[Policy]] = defaultdict(list)
         for relation, name, command, permissive, roles, using, check in self.rows.policies:
             table = self.names.get(relation)
             if table is not None:
-                names = tuple(sorted(self._role_name(role) for role in roles))
+                names = tuple(sorted([self._role_name(role) for role in roles]))
                 kind: Any = _COMMANDS[command]
-                self.parts[relation].policies.append(Policy(table, name, kind, permissive, names, using, check))
+                policies[relation].append(Policy(table, name, kind, permissive, names, using, check))
+        self.policies = _by_name(policies)
 
     def _table(self, row: _Row) -> Table:
         oid, _schema, _name, kind, secured, forced, owner_id, acl, partition_of, parents = row
-        parts, owner = self.parts[oid], self._role_name(owner_id)
+        owner = self._role_name(owner_id)
         table_kind: Any = _TABLE_KINDS[kind]
         return Table(
             self.names[oid],
-            tuple(self.columns[oid].values()),
-            _sorted(parts.keys),
-            _sorted(parts.checks),
-            _sorted(parts.exclusions),
-            _sorted(parts.foreign_keys),
-            _sorted(parts.indexes),
-            _sorted(parts.triggers),
-            _sorted(parts.policies),
+            self._columns_of(oid),
+            self.keys.get(oid, ()),
+            self.checks.get(oid, ()),
+            self.exclusions.get(oid, ()),
+            self.foreign_keys.get(oid, ()),
+            self.indexes.get(oid, ()),
+            self.triggers.get(oid, ()),
+            self.policies.get(oid, ()),
             secured,
             forced,
             owner,
@@ -352,7 +364,7 @@ class _Builder:
             elif kind == "d":
                 domains[name] = Domain(name, base, not_null, default, tuple(checks))
             else:
-                composites[name] = Composite(name, tuple(self.columns[relation].values()))
+                composites[name] = Composite(name, self._columns_of(relation))
         return enums, domains, composites
 
     def _views(self) -> dict[QName, View]:
@@ -364,13 +376,32 @@ class _Builder:
         return found
 
 
-def _sorted(items: list[_Named]) -> tuple[_Named, ...]:
-    if len(items) < 2:
-        return tuple(items)
-    return tuple(sorted(items, key=_name))
-
-
 _name = attrgetter("name")
+
+
+def _by_name(found: Mapping[int, list[_Named]]) -> _ByTable[_Named]:
+    """Sorts what each table has. Kind by kind, since what was made together lies together in memory."""
+    for items in found.values():
+        if len(items) > 1:
+            items.sort(key=_name)
+    return {table: tuple(items) for table, items in found.items()}
+
+
+def _column(name: str, kind: str, not_null: bool, default: str | None, generated: str, identity: str) -> Column:
+    return Column(
+        name,
+        kind,
+        not_null,
+        None if generated else default,
+        default if generated else None,
+        "" if not identity else "always" if identity == "a" else "by default",
+    )
+
+
+@lru_cache(maxsize=256)
+def _events(bits: int) -> frozenset[str]:
+    """The events in pg_trigger.tgtype."""
+    return frozenset(event for bit, event in _EVENT_BITS if bits & bit)
 
 
 def _role(row: _Row) -> Role:

@@ -1,7 +1,11 @@
 select c.oid, c.relnamespace, c.relname, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.relowner, c.relacl::text,
-       (select i.inhparent from pg_inherits i where i.inhrelid = c.oid and c.relispartition),
-       case when c.relispartition then null
-            else (select array_agg(i.inhparent order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid) end
+       case when c.relispartition then i.parents[1] end, case when not c.relispartition then i.parents end
 from pg_class c
+left join (select inhrelid, array_agg(inhparent order by inhseqno) as parents from pg_inherits group by inhrelid) i
+  on i.inhrelid = c.oid
 where c.relkind in ('r', 'p', 'f') and c.relpersistence <> 't' and {own:c.relnamespace}
-  and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+  and c.oid not in (
+    select objid from pg_depend
+    where classid = 'pg_class'::regclass and refclassid = 'pg_extension'::regclass and deptype = 'e'
+  )
+order by c.oid
