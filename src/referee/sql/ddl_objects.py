@@ -220,7 +220,8 @@ def create_trigger(context: Context, tree: Tree) -> CreateTrigger:
     events = tree.get("events", 0)
     when = None
     if "whenClause" in tree:
-        start, end = tokens.inside_parentheses(context.text, tokens.after_word(context.text, 0, "when"))
+        table = context.local(tree["relation"])
+        start, end = tokens.inside_parentheses(context.text, tokens.after_word(context.text, table, "when"))
         when = context.text[start:end]
     return CreateTrigger(
         tree["trigname"],
@@ -268,12 +269,13 @@ def alter_policy(context: Context, tree: Tree) -> CreatePolicy:
 
 def _policy_clauses(context: Context, tree: Tree) -> tuple[str | None, str | None]:
     """The texts of USING and WITH CHECK, which stand in this order."""
-    using, check, at = None, None, 0
+    using, check, at = None, None, context.local(tree["table"])
     if "qual" in tree:
-        start, at = tokens.inside_parentheses(context.text, max(tokens.after_word(context.text, 0, "using"), 0))
+        start, at = tokens.inside_parentheses(context.text, max(tokens.after_word(context.text, at, "using"), 0))
         using = context.text[start:at]
     if "with_check" in tree:
-        start, end = tokens.inside_parentheses(context.text, max(tokens.after_word(context.text, at + 1, "check"), 0))
+        at = at + 1 if using is not None else at
+        start, end = tokens.inside_parentheses(context.text, max(tokens.after_word(context.text, at, "check"), 0))
         check = context.text[start:end]
     return using, check
 

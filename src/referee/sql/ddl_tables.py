@@ -216,12 +216,13 @@ def create_index(context: Context, tree: Tree) -> CreateIndex:
     elements = [wrapped["IndexElem"] for wrapped in tree.get("indexParams", ())]
     columns = tuple([element.get("name") for element in elements])
     predicate, parts = None, ""
-    if "whereClause" in tree:
-        start = tokens.after_word(context.text, 0, "where")
-        predicate = context.text[start:].strip() if start >= 0 else ""
-    if None in columns:
-        relation = tokens.qualified_name_end(context.text, context.local(tree["relation"]))
-        parts = context.text[max(context.text.find("(", relation), 0) :]
+    if "whereClause" in tree or None in columns:
+        opening = _parts_start(context, tree)
+        if "whereClause" in tree:
+            start = tokens.after_word(context.text, tokens.close(context.text, opening), "where")
+            predicate = context.text[start:].strip() if start >= 0 else ""
+        if None in columns:
+            parts = context.text[opening:]
     return CreateIndex(
         context.written(tree["relation"]),
         tree.get("idxname"),
@@ -236,6 +237,12 @@ def create_index(context: Context, tree: Tree) -> CreateIndex:
         parts,
         not tree["relation"].get("inh", False),
     )
+
+
+def _parts_start(context: Context, tree: Tree) -> int:
+    """Where the list of an index's parts opens, which is behind the table and perhaps the method."""
+    relation = tokens.relation_end(context.text, context.local(tree["relation"]))
+    return max(context.text.find("(", relation), 0)
 
 
 def index_labels(elements: list[Tree]) -> tuple[str, ...]:
@@ -453,9 +460,9 @@ _ACTIONS: dict[str, _ActionReader] = {
     "AT_EnableAlwaysTrig": _named("trigger always"),
     "AT_EnableReplicaTrig": _named("trigger replica"),
     "AT_DisableTrig": _named("trigger disabled"),
-    "AT_DisableTrigAll": _named("triggers disabled"),
+    "AT_DisableTrigAll": _named("all triggers disabled"),
     "AT_DisableTrigUser": _named("triggers disabled"),
-    "AT_EnableTrigAll": _named("triggers origin"),
+    "AT_EnableTrigAll": _named("all triggers origin"),
     "AT_EnableTrigUser": _named("triggers origin"),
     "AT_ChangeOwner": _owner,
     "AT_AttachPartition": _attach,

@@ -53,10 +53,11 @@ class _Error(ctypes.Structure):
 
 
 class _Result(ctypes.Structure):
+    # A pointer that is looked at only where something went wrong is cheaper as a bare address.
     _fields_ = [
         ("parse_tree", ctypes.c_char_p),
-        ("stderr_buffer", ctypes.c_char_p),
-        ("error", ctypes.POINTER(_Error)),
+        ("stderr_buffer", ctypes.c_void_p),
+        ("error", ctypes.c_void_p),
     ]
 
 
@@ -95,7 +96,7 @@ def _parse_here(text: str) -> list[Tree]:
     result = _library.pg_query_parse(text.encode("utf-8", errors="replace"))
     try:
         if result.error:
-            error = result.error.contents
+            error = _Error.from_address(result.error)
             raise SqlSyntaxError(error.message.decode("utf-8", "replace"), max(error.cursorpos - 1, 0))
         statements: list[Tree] = _decode(result.parse_tree).get("stmts", [])
         return statements

@@ -105,7 +105,7 @@ class _Reader:
         self.guards: tuple[Guard, ...] = ()
         self.handlers: tuple[int, ...] = ()
         self.in_handler = -1
-        self.loops = 0
+        self.loops: tuple[int, ...] = ()
         self.depth = 0
         self.entered: set[int] = set()
 
@@ -195,7 +195,8 @@ class _Reader:
                 self.guards,
                 self.handlers,
                 self.in_handler,
-                self.loops > 0,
+                bool(self.loops),
+                self.loops,
             )
         )
 
@@ -236,14 +237,14 @@ class _Reader:
         return exits
 
     def _within(
-        self, node: Node | None, guards: Sequence[Guard] = (), loop: bool = False
+        self, node: Node | None, guards: Sequence[Guard] = (), loop: tuple[int, ...] = ()
     ) -> tuple[int, tuple[Guard, ...]]:
         """Reads a section under further conditions; how control leaves it, and the guards that hold at its end."""
         before = self.guards
         self.guards = _limited(before, guards)
-        self.loops += loop
+        outer, self.loops = self.loops, (*self.loops, *loop)
         exits = self._sequence(node) if node is not None else _ON
-        self.loops -= loop
+        self.loops = outer
         at_end, self.guards = self.guards, before
         return exits, at_end
 
@@ -442,13 +443,15 @@ class _Reader:
         guards = (self._test(test),) if test is not None else ()
         return _ON | (self._loop_body(node, guards) & (_RETURN | _RAISE))
 
-    def _loop_body(self, node: Node, guards: Sequence[Guard] = ()) -> int:
+    def _loop_body(self, node: Node, guards: Sequence[Guard] = (), head: int = -1) -> int:
+        """Reads what a loop repeats. ``head`` is the step that tells what it runs over, if there is one."""
         body = _child(node, "loop_body")
         section = _child(body, "proc_sect") if body is not None else None
-        exits, _ = self._within(section, guards, loop=True)
+        exits, _ = self._within(section, guards, loop=(head if head >= 0 else -1 - len(self.steps),))
         return exits
 
     def _for(self, node: Node) -> int:
+        before = len(self.steps)
         names: tuple[str, ...] = ()
         declared = -1
         for child in node.children:
@@ -461,7 +464,11 @@ class _Reader:
                     self._dynamic(child, self._head(child), names)
                 case "for_integer_range":
                     self._for_range(child, names, declared)
-        return _ON | (self._loop_body(node) & (_RETURN | _RAISE))
+        return _ON | (self._loop_body(node, head=self._last_step(before)) & (_RETURN | _RAISE))
+
+    def _last_step(self, before: int) -> int:
+        """The last step, if there are more than there were."""
+        return len(self.steps) - 1 if len(self.steps) > before else -1
 
     def _head(self, node: Node) -> tuple[int, int]:
         """The range of a loop's source, without LOOP."""
@@ -486,6 +493,7 @@ class _Reader:
         )
 
     def _foreach(self, node: Node) -> int:
+        before = len(self.steps)
         variable, array = _child(node, "for_variable"), _child(node, "sql_expression")
         names = self._names(variable) if variable is not None else ()
         if array is not None:
@@ -493,7 +501,7 @@ class _Reader:
             self._step(
                 "other", (start, end), self.text[start:end], query=Query("other", into=names), value=self._value(array)
             )
-        return _ON | (self._loop_body(node) & (_RETURN | _RAISE))
+        return _ON | (self._loop_body(node, head=self._last_step(before)) & (_RETURN | _RAISE))
 
     def _exit(self, node: Node) -> int:
         test = _child(node, "sql_expression")

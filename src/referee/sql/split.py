@@ -77,7 +77,9 @@ class _Splitter:
         self.begin = 0
         self.at = 0
         self.blanked: list[tuple[int, int]] = []
-        self.has_atomic = "atomic" in script.lower()
+        folded = script.lower()
+        self.has_atomic = "atomic" in folded
+        self.may_nest = self.has_atomic or "rule" in folded
 
     def statements(self) -> Iterator[Statement]:
         while thing := _THING.match(self.script, self.at):
@@ -108,7 +110,7 @@ class _Splitter:
         return Statement(start, end, tuple(span for span in blanked if span[0] >= start) if blanked else ())
 
     def _end_statement(self, semicolon: int) -> Statement | None:
-        if self._is_inside(semicolon):
+        if self.may_nest and self._is_inside(semicolon):
             return None
         statement = self._cut(semicolon)
         if statement is None or self.script[statement.start : statement.start + 4].lower() != "copy":

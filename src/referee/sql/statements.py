@@ -6,16 +6,18 @@ offsets are characters of the file. The records are msgspec structs so that a ca
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from msgspec import Struct
+
+from referee.sql.tree import Body
 
 
 class Record(Struct, frozen=True, tag_field="record", tag=True, array_like=True, gc=False):
     """Base of all records."""
 
 
-class Written(NamedTuple):
+class Written(Struct, frozen=True, array_like=True, gc=False):
     """A name as written; ``start`` is its offset in the file, -1 where it has none."""
 
     schema: str | None
@@ -23,7 +25,7 @@ class Written(NamedTuple):
     start: int = -1
 
 
-class TypeWritten(NamedTuple):
+class TypeWritten(Struct, frozen=True, array_like=True, gc=False):
     """A type as written: its name, its modifiers as text, whether it is an array. libpg_query has folded ``int`` to
     int4.
     """
@@ -422,13 +424,23 @@ class GrantRole(Record, frozen=True):
 
 
 class Do(Record, frozen=True):
-    """The DDL that a DO block may run. ``conditional`` runs in step: whether a condition, loop or handler stands around
-    it.
+    """A DO block. ``text`` is its body, which begins at ``start`` in the file; ``offsets`` as in CreateFunction.
+
+    ``statements`` are the records of its DDL, by the index of the step in ``body``; what it builds at run time is read
+    when it runs.
     """
 
-    statements: tuple[Statement, ...]
-    conditional: tuple[bool, ...]
-    gaps: tuple[Unreadable, ...] = ()
+    text: str
+    start: int
+    offsets: tuple[int, ...] | None
+    body: Body
+    statements: tuple[tuple[int, tuple[Statement, ...]], ...] = ()
+
+    def place(self, offset: int) -> int:
+        """The offset in the file of a character of the body."""
+        if self.offsets is None:
+            return self.start + offset
+        return self.offsets[min(offset, len(self.offsets) - 1)] if self.offsets else self.start
 
 
 class Unreadable(Record, frozen=True):

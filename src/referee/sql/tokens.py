@@ -20,6 +20,7 @@ _TOKEN = re.compile(
 _NAME = r'(?:"(?:[^"]|"")*+"|[^\W\d][\w$]*+)'
 _GAP = r"(?:\s++|--[^\n]*+|/\*(?:[^*]++|\*(?!/))*+\*/)*+"
 _RELATION = re.compile(rf"{_NAME}(?:{_GAP}\.{_GAP}{_NAME})*(?:{_GAP}\({_GAP}(?:{_NAME}{_GAP},{_GAP})*{_NAME}{_GAP}\))?")
+_PLAIN_NAME = re.compile(r"[^\W\d][\w$]*+(?=[ ,)(\[\n])")
 _QUALIFIED = re.compile(rf"{_NAME}(?:{_GAP}\.{_GAP}{_NAME})*")
 _REFERENCES = re.compile(r"\breferences\b", re.IGNORECASE)
 _PARENTHESIS = re.compile(
@@ -30,6 +31,7 @@ _PARENTHESIS = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_PLAIN_INSIDE = re.compile(r"[^()'\"$/\-]*+\)")
 _HIDING = re.compile(r"['\"$()]|--|/\*")
 _SIMPLE_DEFAULT = re.compile(
     r"""
@@ -76,6 +78,8 @@ def tokens(text: str, start: int, end: int | None = None) -> Iterator[tuple[str,
 
 def close(text: str, opening: int) -> int:
     """The offset just behind the parenthesis that closes the one at ``opening``; the end of the text if none does."""
+    if plain := _PLAIN_INSIDE.match(text, opening + 1):
+        return plain.end()
     depth, at = 0, opening
     while found := _PARENTHESIS.match(text, at):
         at = found.end()
@@ -91,6 +95,9 @@ def close(text: str, opening: int) -> int:
 
 def inside_parentheses(text: str, start: int) -> tuple[int, int]:
     """The range between the next opening parenthesis from ``start`` and the one that closes it, blanks trimmed."""
+    opening = text.find("(", start)
+    if opening == start or text[start:opening].isspace():
+        return trim(text, opening + 1, close(text, opening) - 1)
     at = start
     while found := _PARENTHESIS.match(text, at):
         at = found.end()
@@ -102,8 +109,8 @@ def inside_parentheses(text: str, start: int) -> tuple[int, int]:
 def after_word(text: str, start: int, word: str, end: int | None = None) -> int:
     """The offset behind the next bare ``word`` (lower case) outside parentheses; -1 where there is none."""
     first = _find_word(word, text, start, end)
-    if first == -1 or (_find_word(word, text, first, end) == -1 and _is_plain(text, start, first)):
-        return first
+    if first == -1 or _HIDING.search(text, start, first) is None:
+        return first  # nothing stands before it in which a word could hide
     depth = 0
     for kind, at, behind in tokens(text, start, end):
         if kind == "other":
@@ -121,11 +128,6 @@ def _word_pattern(word: str) -> re.Pattern[str]:
 def _find_word(word: str, text: str, start: int, end: int | None) -> int:
     found = _word_pattern(word).search(text, start, len(text) if end is None else end)
     return -1 if found is None else found.end()
-
-
-def _is_plain(text: str, start: int, end: int) -> bool:
-    """Whether a range holds nothing in which a word could hide: no quote, comment or parenthesis."""
-    return _HIDING.search(text, start, end) is None
 
 
 def default_end(text: str, start: int) -> int:
@@ -164,8 +166,16 @@ def references_clause(text: str, start: int, relation: int) -> tuple[int, int]:
     return (at, relation if name is None else name.end())
 
 
+def relation_end(text: str, start: int) -> int:
+    """The end of the table's name at ``start``, also where blanks or comments stand around its dot."""
+    name = _QUALIFIED.match(text, start)
+    return start if name is None else name.end()
+
+
 def qualified_name_end(text: str, start: int) -> int:
     """The end of the possibly qualified name at ``start``."""
+    if plain := _PLAIN_NAME.match(text, start):
+        return plain.end()
     name = _QUALIFIED.match(text, start)
     return start if name is None else name.end()
 

@@ -198,7 +198,8 @@ class Step(Node, frozen=True):
     "exception", "notice", ...; a bare RAISE has level "reraise"), "execute" (dynamic SQL: ``value`` is the string
     expression), "condition" (the test of an IF, WHILE, CASE, EXIT WHEN: kept because it may read tables), "other".
     ``handlers`` are the indexes in Body.handlers of the EXCEPTION sections that would catch an error raised here; a
-    statement inside an EXCEPTION section has ``in_handler`` set to its index.
+    statement inside an EXCEPTION section has ``in_handler`` set to its index. ``loops`` are the loops around it,
+    outermost first: each the index in Body.steps of what a FOR or FOREACH runs over, or a negative number of its own.
     """
 
     kind: OneOf["query", "assign", "return", "raise", "execute", "condition", "other"]
@@ -213,6 +214,7 @@ class Step(Node, frozen=True):
     handlers: tuple[int, ...] = ()
     in_handler: int = -1
     in_loop: bool = False
+    loops: tuple[int, ...] = ()
 
 
 class BodyGap(Node, frozen=True):

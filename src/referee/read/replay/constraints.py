@@ -129,7 +129,7 @@ def add_key(session: Session, table: TableState, spec: Constraint, only: bool = 
 def put_key(session: Session, table: TableState, key: Key) -> None:
     """Adds a key whose index is there or comes next."""
     table.keys[key.name] = key
-    session.state.count_constraint(table.name.schema, key.name, 1)
+    session.state.add_constraint_name(table.name, key.name)
     if key.primary:
         for column in key.columns:
             set_not_null(table, column, True)
@@ -224,7 +224,7 @@ def add_check(session: Session, table: TableState, spec: Constraint, only: bool 
 
 def put_check(session: Session, table: TableState, check: Check) -> None:
     table.checks[check.name] = check
-    session.state.count_constraint(table.name.schema, check.name, 1)
+    session.state.add_constraint_name(table.name, check.name)
     session.note("check", table.name, check.name)
 
 
@@ -243,7 +243,7 @@ def add_exclusion(session: Session, table: TableState, spec: Constraint, only: b
         raise taken(name)
     exclusion = Exclusion(table.name, name, spec.expression)
     table.exclusions[name] = exclusion
-    session.state.count_constraint(table.name.schema, name, 1)
+    session.state.add_constraint_name(table.name, name)
     # Its index holds the relation name, but is no index that a key can use.
     session.state.indexes[QName(table.name.schema, name)] = table.name
     session.made(exclusion.ref)
@@ -289,7 +289,7 @@ def add_foreign_key(session: Session, table: TableState, spec: Constraint, only:
 
 def put_foreign_key(session: Session, table: TableState, key: ForeignKey, index: str | None) -> None:
     table.foreign_keys[key.name] = key
-    session.state.count_constraint(table.name.schema, key.name, 1)
+    session.state.add_constraint_name(table.name, key.name)
     session.state.add_reference(key)
     if index is not None:
         table.key_indexes[key.name] = index
@@ -308,7 +308,7 @@ def _target(
             raise Refused("42809", f'referenced relation "{written.name}" is not a table', ref)
         name = session.guess(written)
         message = f"references {name}, which no file creates before this"
-        session.gap("missing-object", message, ref, session.at(spec.start, spec.end))
+        session.lack("42P01", message, ref, session.at(spec.start, spec.end))
         return Target(name, spec.target_columns), None
     require_reference(session, referenced, ref)
     if spec.target_columns:

@@ -111,7 +111,8 @@ def _remember(session: Session, record: CreateFunction, function: Function, form
     session.made(ref)
     if former is not None and statements:
         session.statements[ref] = [*statements, session.span]
-    session.bodies[ref] = BodyOrigin(session.at(record.body_start, record.body_end), record.offsets)
+    if session.fixed is None:
+        session.bodies[ref] = BodyOrigin(session.at(record.body_start, record.body_end), record.offsets)
 
 
 def alter_function(session: Session, record: AlterFunction) -> None:

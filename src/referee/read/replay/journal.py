@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -50,12 +50,13 @@ class Journal:
 
 
 class Recorded(dict[_Key, _Value]):
-    """A mapping whose changes can be taken back. Its order does not matter."""
+    """A mapping whose changes can be taken back. Its order does not matter.
 
-    __slots__ = ("journal",)
+    The journal is an attribute of the class, see ``recorded_in``: these are made by the ten thousand.
+    """
 
-    def __init__(self, journal: Journal) -> None:
-        self.journal = journal
+    __slots__ = ()
+    journal: ClassVar[Journal]
 
     def __setitem__(self, key: _Key, value: _Value) -> None:
         if self.journal.on:
@@ -107,3 +108,9 @@ class Ordered(Recorded[_Key, _Value]):
         if self.journal.on:
             self.journal.entries.append((self, _ALL, dict(self)))
         dict.__delitem__(self, key)
+
+
+def recorded_in(journal: Journal) -> tuple[type[Recorded[Any, Any]], type[Ordered[Any, Any]]]:
+    """The classes of mappings whose changes a journal keeps."""
+    attributes = {"__slots__": (), "journal": journal}
+    return type("Recorded", (Recorded,), attributes), type("Ordered", (Ordered,), attributes)

@@ -10,13 +10,17 @@ from referee.model.names import MAX_NAME_BYTES, clip
 def make_name(first: str, second: str | None, label: str) -> str:
     """``first_second_label``, the longer of the first two cut byte by byte until the whole fits in 63 bytes."""
     room = MAX_NAME_BYTES - len(label) - 1 - (1 if second is not None else 0)
-    first_bytes = len(first.encode())
-    second_bytes = len(second.encode()) if second is not None else 0
+    first_bytes = _bytes(first)
+    second_bytes = _bytes(second) if second is not None else 0
     if first_bytes + second_bytes > room:
         first_bytes, second_bytes = _fit(first_bytes, second_bytes, room)
         first = clip(first, first_bytes)
         second = clip(second, second_bytes) if second is not None else None
     return f"{first}_{label}" if second is None else f"{first}_{second}_{label}"
+
+
+def _bytes(name: str) -> int:
+    return len(name) if name.isascii() else len(name.encode())
 
 
 def _fit(first: int, second: int, room: int) -> tuple[int, int]:

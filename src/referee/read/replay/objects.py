@@ -15,7 +15,10 @@ from referee.read.replay.state import NamespaceState, TableState
 from referee.read.replay.tables import place_for
 from referee.read.replay.uses import Thing, used_by
 from referee.sql.builtins import extension_names, information_relations, server_names
+from referee.sql.expressions import walk
 from referee.sql.mentions import mentions
+from referee.sql.parse import SqlSyntaxError
+from referee.sql.queries import read_statement
 from referee.sql.statements import (
     AddEnumLabel,
     AlterDomain,
@@ -29,6 +32,7 @@ from referee.sql.statements import (
     CreateView,
     Written,
 )
+from referee.sql.tree import Column as ColumnExpression
 
 # Policies
 
@@ -95,6 +99,7 @@ def create_view(session: Session, record: CreateView) -> None:
         raise taken(name.name)
     if former is None:
         _require_no_type(session, name)
+    _require_view_columns(session, record)
     owner = session.role if former is None else former.owner
     triggers = () if former is None else former.triggers
     view = View(name, record.definition, record.materialized, record.security_invoker, triggers, owner)
@@ -109,14 +114,30 @@ def _require_sources(session: Session, view: View) -> None:
     found = used_by(session.state, Thing("view", *view.name), session.path)
     known = {mention for places in found.relations.values() for _, mention in places}
     for mention in mentions(view.definition):
-        if (
-            mention.kind == "relation"
-            and mention not in known
-            and not _is_brought(session, mention.schema, mention.name)
-        ):
-            session.gap(
-                "missing-object", f"view {view.name} reads {mention.name}, which no file creates before this", view.ref
-            )
+        if mention.kind != "relation" or mention in known:
+            continue
+        if not _is_brought(session, mention.schema, mention.name):
+            message = f"view {view.name} reads {mention.name}, which no file creates before this"
+            session.lack("42P01", message, view.ref)
+
+
+def _require_view_columns(session: Session, record: CreateView) -> None:
+    """A view of plain tables must find its columns in them; everything less plain is taken on trust."""
+    try:
+        query = read_statement(record.definition)
+    except SqlSyntaxError:
+        return
+    tables = [session.find_table(Written(use.schema, use.name)) for use in query.sources]
+    if query.derived or query.nested or not tables or any(table is None or table.open for table in tables):
+        return
+    columns = {column for table in tables if table is not None for column in table.columns}
+    rows = {use.alias or use.name for use in query.sources}
+    for output in query.outputs:
+        for expression in walk(output.value):
+            if isinstance(expression, ColumnExpression) and len(expression.parts) == 1:
+                name = expression.parts[0]
+                if name != "*" and name not in columns and name not in rows:
+                    raise Refused("42703", f'column "{name}" does not exist')
 
 
 def _is_brought(session: Session, schema: str | None, name: str) -> bool:

@@ -303,7 +303,7 @@ def forget_table(session: Session, table: TableState) -> None:
     for key in table.foreign_keys.values():
         state.remove_reference(key)
     for constraint_name in table.constraint_names():
-        state.count_constraint(name.schema, constraint_name, -1)
+        state.remove_constraint_name(name, constraint_name)
     for index in (*table.indexes, *table.exclusions, *table.keys):
         state.indexes.pop(QName(name.schema, index), None)
     for sequence in table.sequences:
@@ -379,7 +379,7 @@ def _remove_constraint(session: Session, thing: Thing) -> None:
     else:
         return
     table.derived -= {name}
-    session.state.count_constraint(table.name.schema, name, -1)
+    session.state.remove_constraint_name(table.name, name)
     session.altered(Ref("constraint", *table.name, name))
 
 

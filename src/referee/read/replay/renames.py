@@ -114,7 +114,7 @@ def _note_again(session: Session, table: TableState) -> None:
 
 def _register(session: Session, table: TableState) -> None:
     for name in table.constraint_names():
-        session.state.count_constraint(table.name.schema, name, 1)
+        session.state.add_constraint_name(table.name, name)
     for index in (*table.indexes, *table.exclusions, *table.keys):
         session.state.indexes[QName(table.name.schema, index)] = table.name
     for key in table.foreign_keys.values():
@@ -319,8 +319,8 @@ def _put_constraint(session: Session, table: TableState, old: str, new: str) -> 
             table.key_indexes[new] = table.key_indexes.pop(old)
     if new in table.checks:
         session.note("check", table.name, new)
-    state.count_constraint(table.name.schema, old, -1)
-    state.count_constraint(table.name.schema, new, 1)
+    state.remove_constraint_name(table.name, old)
+    state.add_constraint_name(table.name, new)
     _rename_places(session, Ref("constraint", *table.name, old), Ref("constraint", *table.name, new))
 
 

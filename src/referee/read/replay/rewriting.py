@@ -93,7 +93,7 @@ def apply(session: Session, rewrites: Iterable[Rewrite], moved: Callable[[Thing]
     for thing, field, text in rewrites:
         here = moved(thing)
         _put(session.state, here, field, text)
-        session.uses.note(here, session.path)
+        session.uses.note(here.kind, here.owner, here.part, session.path)
 
 
 def _users(session: Session, name: str) -> Iterator[tuple[Thing, Used]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from referee.model.names import FunctionName
@@ -48,6 +49,17 @@ def _wanted(kind: str, privilege: str, columns: tuple[str, ...]) -> frozenset[st
     raise Refused("42601", f'unrecognized privilege type "{privilege}"')
 
 
+@lru_cache(maxsize=1024)
+def _all_wanted(
+    kind: str, privileges: tuple[tuple[str, tuple[str, ...]], ...]
+) -> tuple[tuple[frozenset[str], tuple[str, ...]], ...]:
+    """The privileges that a statement names, put together by columns."""
+    found: dict[tuple[str, ...], frozenset[str]] = {}
+    for privilege, columns in privileges or (("all", ()),):
+        found[columns] = found.get(columns, frozenset()) | _wanted(kind, privilege, columns)
+    return tuple([(wanted, columns) for columns, wanted in found.items()])
+
+
 def _change(session: Session, holder: Any, record: GrantRights, key: str) -> tuple[Grant, ...]:
     """The grants of one object after GRANT or REVOKE. The owner's own rights are never listed."""
     grants: tuple[Grant, ...] = holder.grants
@@ -58,13 +70,12 @@ def _change(session: Session, holder: Any, record: GrantRights, key: str) -> tup
         if not any(grant.grantee in (session.role, "public") for grant in grants):
             session.gap("would-fail", f"permission denied for {key}: {session.role} may not pass on its privileges")
         return grants
-    for privilege, columns in record.privileges or (("all", ()),):
-        wanted = _wanted(record.kind, privilege, columns)
-        wanted = wanted if grantable is None else wanted & grantable
-        for grantee in record.grantees:
-            grantee = session.resolve_role(grantee)
-            if grantee != owner:
-                _change_one(session, found, record, key, grantee, columns, wanted)
+    grantees = [name for name in map(session.resolve_role, record.grantees) if name != owner]
+    for wanted, columns in _all_wanted(record.kind, record.privileges):
+        if grantable is not None:
+            wanted &= grantable
+        for grantee in grantees:
+            _change_one(session, found, record, key, grantee, columns, wanted)
     return _listed(found)
 
 
@@ -102,8 +113,7 @@ def _listed(found: _Held) -> tuple[Grant, ...]:
 
 def grant(session: Session, record: GrantRights) -> None:
     """GRANT and REVOKE on tables, schemas and routines. Nothing changes where one of the objects is missing."""
-    for privilege, columns in record.privileges:
-        _wanted(record.kind, privilege, columns)
+    _all_wanted(record.kind, record.privileges)
     if record.kind == "schema":
         namespaces = [_namespace(session, name.name) for name in record.names]
         for name, namespace in zip(record.names, namespaces, strict=True):

@@ -1,7 +1,7 @@
 """Who may do what: superusers, memberships, owners.
 
-A statement that the role has no right to is reported and still taken as if it had run: how much a role may depends on
-the age and the settings of the host, and the file says plainly what was meant.
+A statement that the role has no right to is a gap of the kind "conditional", and taken as if it had run: how much a
+role may depends on the age and the settings of the host, and the file says plainly what was meant.
 """
 
 from __future__ import annotations
@@ -41,7 +41,15 @@ def _acts_as(session: Session, role: str, owner: str) -> bool:
     return owner in _inherited_roles(session, role)
 
 
-def _inherited_roles(session: Session, role: str) -> set[str]:
+def _inherited_roles(session: Session, role: str) -> frozenset[str]:
+    """The role itself and those whose rights it has as a member."""
+    known = session.inherited_roles.get(role)
+    if known is None:
+        known = session.inherited_roles[role] = _collect_roles(session, role)
+    return known
+
+
+def _collect_roles(session: Session, role: str) -> frozenset[str]:
     seen, waiting = {role}, [role]
     while waiting:
         found = session.state.roles.get(waiting.pop())
@@ -49,15 +57,22 @@ def _inherited_roles(session: Session, role: str) -> set[str]:
             fresh = found.member_of - seen
             seen |= fresh
             waiting.extend(fresh)
-    return seen
+    return frozenset(seen)
 
 
 def has_privilege(session: Session, owner: str, grants: Iterable[Grant], privilege: str) -> bool:
     """Whether the current role has a privilege on a whole object."""
     if acts_as(session, owner):
         return True
-    roles = _inherited_roles(session, session.role) | {"public"}
-    return any(privilege in grant.privileges and grant.grantee in roles and not grant.columns for grant in grants)
+    roles = _inherited_roles(session, session.role)
+    for grant in grants:
+        if (
+            privilege in grant.privileges
+            and not grant.columns
+            and (grant.grantee in roles or grant.grantee == "public")
+        ):
+            return True
+    return False
 
 
 def require_create(session: Session, schema: str) -> None:
@@ -68,13 +83,22 @@ def require_create(session: Session, schema: str) -> None:
         namespace = session.state.namespaces[schema]
         allowed = session.creating[key] = has_privilege(session, namespace.owner, namespace.grants, "CREATE")
     if not allowed:
-        session.gap("would-fail", f"permission denied for schema {schema}: {session.role} may not create there{_AS_IF}")
+        session.gap(
+            "conditional", f"permission denied for schema {schema}: {session.role} may not create there{_AS_IF}"
+        )
 
 
 def require_owner(session: Session, owner: str, name: QName | str) -> None:
     """Reports that the role does not own what it changes."""
     if session.role != owner and not acts_as(session, owner):
-        session.gap("would-fail", f"must be owner of {name}, which belongs to {owner}{_AS_IF}")
+        session.gap("conditional", f"must be owner of {name}, which belongs to {owner}{_AS_IF}")
+
+
+def require_superuser(session: Session, what: str) -> None:
+    """Reports that only a superuser may touch something."""
+    role = session.state.roles.get(session.role)
+    if role is not None and not role.superuser:
+        session.gap("conditional", f"permission denied: {session.role} may not touch {what}{_AS_IF}")
 
 
 def require_policy_right(session: Session, table: TableState) -> None:
@@ -87,7 +111,7 @@ def require_reference(session: Session, table: TableState, ref: Ref) -> None:
     """Reports that the role may not reference a table."""
     if session.role != table.owner and not has_privilege(session, table.owner, table.grants, "REFERENCES"):
         session.gap(
-            "would-fail", f"permission denied for table {table.name}: {session.role} may not reference it{_AS_IF}", ref
+            "conditional", f"permission denied for table {table.name}: {session.role} may not reference it{_AS_IF}", ref
         )
 
 
@@ -95,7 +119,7 @@ def require_trigger(session: Session, owner: str, grants: Iterable[Grant], name:
     """Reports that the role may not create triggers on a table."""
     if session.role != owner and not has_privilege(session, owner, grants, "TRIGGER"):
         session.gap(
-            "would-fail", f"permission denied for table {name}: {session.role} may not create triggers on it{_AS_IF}"
+            "conditional", f"permission denied for table {name}: {session.role} may not create triggers on it{_AS_IF}"
         )
 
 

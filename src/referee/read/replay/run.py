@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from referee.read.replay import constraints, drops, functions, objects, renames, rights, roles, tables
+from referee.read.replay.blocks import run_block
 from referee.read.replay.refused import Refused
 from referee.read.replay.session import Session
 from referee.sql import statements as records
@@ -84,16 +85,7 @@ def _transaction(session: Session, record: records.Transaction) -> None:
 
 
 def _run_do(session: Session, block: records.Do) -> None:
-    """What a DO block does. Behind a condition, a statement that cannot run is taken for one that is not meant to."""
-    for gap in block.gaps:
-        _note(session, gap)
-    for statement, conditional in zip(block.statements, block.conditional, strict=True):
-        session.span = session.at(statement.start, statement.end)
-        try:
-            attempt(session, statement.action)
-        except Refused:
-            if not conditional:
-                raise
+    run_block(session, block, attempt)
 
 
 def _note(session: Session, record: records.Unreadable) -> None:

@@ -12,7 +12,7 @@ from referee.model.source import Span
 from referee.read.replay.refused import Refused, dotted, missing_schema
 from referee.read.replay.state import State, TableState
 from referee.read.replay.types import SERIALS, argument_type, builtin_type
-from referee.read.replay.uses import Thing, Uses
+from referee.read.replay.uses import Uses
 from referee.sql.builtins import extension_names, server_names, suppliers
 from referee.sql.statements import TypeWritten, Written
 
@@ -20,6 +20,10 @@ TABLE_PRIVILEGES = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"
 COLUMN_PRIVILEGES = frozenset({"SELECT", "INSERT", "UPDATE", "REFERENCES"})
 FUNCTION_PRIVILEGES = frozenset({"EXECUTE"})
 SCHEMA_PRIVILEGES = frozenset({"USAGE", "CREATE"})
+
+
+# Places are made by the ten thousand; this is what Span() does, without the detour.
+_new = tuple.__new__
 
 
 class Savepoint(NamedTuple):
@@ -44,6 +48,10 @@ class Session:
         self._rolls_back = False
         self.file = ""
         self.span = Span("", 0, 0)
+        self.fixed: Span | None = None
+        """The place of everything that is made, where the text that makes it stands in no file."""
+        self.strict = False
+        """Whether something missing refuses a statement that is kept, with a gap, elsewhere."""
         self.anchors: dict[Ref, Span] = {}
         self.statements: dict[Ref, list[Span]] = {}
         self.bodies: dict[Ref, BodyOrigin] = {}
@@ -58,6 +66,7 @@ class Session:
         """The extensions that the host is known to have, with the schema that each insists on."""
         self.owned_by_host: frozenset[QName] = frozenset()
         self.memberships: dict[tuple[str, str], bool] = {}
+        self.inherited_roles: dict[str, frozenset[str]] = {}
         self.creating: dict[tuple[str, str], bool] = {}
 
     # Files and transactions
@@ -156,13 +165,21 @@ class Session:
     # Places
 
     def at(self, start: int, end: int) -> Span:
-        return Span(self.file, start, end)
+        return self.fixed or _new(Span, (self.file, start, end))
 
     def gap(self, kind: GapKind, message: str, object: Ref | None = None, span: Span | None = None) -> None:
         self.gaps.append(Gap(kind, message, span or self.span, object))
 
+    def lack(self, sqlstate: str, message: str, object: Ref, span: Span | None = None) -> None:
+        """Something that a statement needs is made by no file. The statement is kept, as its intent is plain."""
+        if self.strict:
+            raise Refused(sqlstate, message, object)
+        self.gap("missing-object", message, object, span)
+
     def assume(self, key: str, message: str, object: Ref | None = None) -> None:
         """Notes, once, that something which no file creates is taken to exist."""
+        if self.strict:
+            raise Refused("42704", message, object)
         if key not in self.assumed:
             self.assumed.add(key)
             self.gap("missing-object", message, object)
@@ -177,7 +194,7 @@ class Session:
 
     def note(self, kind: str, owner: QName, part: object = "") -> None:
         """Notes that a thing was made or changed which may depend on others."""
-        self.uses.note(Thing(kind, owner[0], owner[1], part), self.path)
+        self.uses.note(kind, owner, part, self.path)
 
     # Names
 
@@ -257,12 +274,14 @@ class Session:
         if known.startswith("?"):
             known = known[1:]
             if for_what is not None:
-                self.gap("missing-object", f"type {known} of {for_what} is created by no file before this", for_what)
+                self.lack("42704", f"type {known} of {for_what} is created by no file before this", for_what)
         return known
 
     def argument_type(self, written: TypeWritten, for_what: Ref | None = None) -> str:
         """The canonical name of an argument's type, which has no modifiers."""
-        return argument_type(self.type(written._replace(modifiers=()) if written.modifiers else written, for_what))
+        if written.modifiers:
+            written = TypeWritten(written.schema, written.name, (), written.array)
+        return argument_type(self.type(written, for_what))
 
     def _type(self, written: TypeWritten) -> str:
         if written.schema in (None, "pg_catalog"):
@@ -364,6 +383,7 @@ class Session:
         """After a change of roles, default privileges, or rights on a schema."""
         self._default_grants.clear()
         self.memberships.clear()
+        self.inherited_roles.clear()
         self.creating.clear()
 
     def resolve_role(self, name: str) -> str:

@@ -28,7 +28,7 @@ from referee.model.schema import (
     Trigger,
     View,
 )
-from referee.read.replay.journal import Journal, Ordered, Recorded
+from referee.read.replay.journal import Journal, Ordered, Recorded, recorded_in
 
 Signature = tuple[tuple[str | None, ...], tuple[str, ...]]
 """The defaults of a function's arguments, as texts, and the names of what only comes out."""
@@ -103,23 +103,18 @@ class TableState:
     not_null_names: Recorded[str, str]
     open: bool
 
-    def __init__(self, journal: Journal, name: QName, owner: str, grants: tuple[Grant, ...] = ()) -> None:
-        put = object.__setattr__
-        put(self, "journal", journal)
+    def __init__(self, state: State, name: QName, owner: str, grants: tuple[Grant, ...] = ()) -> None:
+        put, recorded, ordered = object.__setattr__, state.recorded, state.ordered
+        put(self, "journal", state.journal)
         put(self, "name", name)
         put(self, "owner", owner)
         put(self, "grants", grants)
         for container in _ORDERED:
-            put(self, container, Ordered(journal))
+            put(self, container, ordered())
         for container in _UNORDERED:
-            put(self, container, Recorded(journal))
-        for flag in ("row_security", "force_row_security", "open"):
-            put(self, flag, False)
-        for names in ("own", "derived", "private", "conflicting"):
-            put(self, names, _NOTHING)
-        put(self, "kind", "table")
-        put(self, "partition_of", None)
-        put(self, "inherits", ())
+            put(self, container, recorded())
+        for attribute, value in _INITIAL:
+            put(self, attribute, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self.journal.on:
@@ -154,7 +149,18 @@ class TableState:
 
 _ORDERED = ("columns", "keys", "checks", "exclusions", "foreign_keys", "indexes", "triggers", "policies")
 _UNORDERED = ("sequences", "inherited", "labels", "parts", "key_indexes", "not_null_names")
-_NOTHING: frozenset[str] = frozenset()
+_INITIAL: tuple[tuple[str, Any], ...] = (
+    ("row_security", False),
+    ("force_row_security", False),
+    ("open", False),
+    ("own", frozenset()),
+    ("derived", frozenset()),
+    ("private", frozenset()),
+    ("conflicting", frozenset()),
+    ("kind", "table"),
+    ("partition_of", None),
+    ("inherits", ()),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,35 +178,39 @@ class State:
     ``children`` are partitions and inheriting tables by parent; ``indexes`` the table or materialised view of each
     index; ``sequences`` the column that each goes with, if any; ``other_types`` are ranges, multiranges and base types,
     each with the type that it goes with. ``default_rights`` are (creator, schema or "", kind) -> grantee -> privileges,
-    ``grant_options`` (printed object, grantee) -> privileges that the grantee may pass on. ``constraint_names`` counts
-    the constraints of a name by schema; ``referencing`` are the foreign keys by referenced table, oldest first.
+    ``grant_options`` (printed object, grantee) -> privileges that the grantee may pass on. ``constraint_names`` are the
+    tables that have a constraint of a name, by schema; ``referencing`` are the foreign keys by referenced table, oldest
+    first. ``switched_off`` are the tables on which the triggers of a foreign key are disabled.
     """
 
     def __init__(self) -> None:
-        journal = self.journal = Journal()
-        self.tables: Recorded[QName, TableState] = Recorded(journal)
-        self.children: Recorded[QName, tuple[QName, ...]] = Recorded(journal)
-        self.views: Recorded[QName, View] = Recorded(journal)
-        self.indexes: Recorded[QName, QName] = Recorded(journal)
-        self.sequences: Recorded[QName, tuple[QName, str] | None] = Recorded(journal)
-        self.functions: Recorded[FunctionName, Function] = Recorded(journal)
-        self.overloads: Recorded[QName, tuple[FunctionName, ...]] = Recorded(journal)
-        self.signatures: Recorded[FunctionName, Signature] = Recorded(journal)
-        self.enums: Recorded[QName, Enum] = Recorded(journal)
-        self.domains: Recorded[QName, Domain] = Recorded(journal)
-        self.domain_checks: Recorded[QName, dict[str, str]] = Recorded(journal)
-        self.composites: Recorded[QName, Composite] = Recorded(journal)
-        self.other_types: Recorded[QName, QName] = Recorded(journal)
-        self.namespaces: Recorded[str, NamespaceState] = Recorded(journal)
-        self.roles: Recorded[str, Role] = Recorded(journal)
-        self.extensions: Recorded[str, str] = Recorded(journal)
-        self.default_rights: Recorded[tuple[str, str, str], dict[str, frozenset[str]]] = Recorded(journal)
-        self.grant_options: Recorded[tuple[str, str], frozenset[str]] = Recorded(journal)
-        self.constraint_names: Recorded[str, Recorded[str, int]] = Recorded(journal)
-        self.referencing: Recorded[QName, Ordered[tuple[QName, str], None]] = Recorded(journal)
+        self.journal = Journal()
+        self.recorded, self.ordered = recorded_in(self.journal)
+        recorded = self.recorded
+        self.tables: Recorded[QName, TableState] = recorded()
+        self.children: Recorded[QName, tuple[QName, ...]] = recorded()
+        self.views: Recorded[QName, View] = recorded()
+        self.indexes: Recorded[QName, QName] = recorded()
+        self.sequences: Recorded[QName, tuple[QName, str] | None] = recorded()
+        self.functions: Recorded[FunctionName, Function] = recorded()
+        self.overloads: Recorded[QName, tuple[FunctionName, ...]] = recorded()
+        self.signatures: Recorded[FunctionName, Signature] = recorded()
+        self.enums: Recorded[QName, Enum] = recorded()
+        self.domains: Recorded[QName, Domain] = recorded()
+        self.domain_checks: Recorded[QName, dict[str, str]] = recorded()
+        self.composites: Recorded[QName, Composite] = recorded()
+        self.other_types: Recorded[QName, QName] = recorded()
+        self.namespaces: Recorded[str, NamespaceState] = recorded()
+        self.roles: Recorded[str, Role] = recorded()
+        self.extensions: Recorded[str, str] = recorded()
+        self.default_rights: Recorded[tuple[str, str, str], dict[str, frozenset[str]]] = recorded()
+        self.switched_off: Recorded[tuple[QName, str], frozenset[QName]] = recorded()
+        self.grant_options: Recorded[tuple[str, str], frozenset[str]] = recorded()
+        self.constraint_names: Recorded[str, Recorded[str, tuple[QName, ...]]] = recorded()
+        self.referencing: Recorded[QName, Ordered[tuple[QName, str], None]] = recorded()
 
     def new_table(self, name: QName, owner: str, grants: tuple[Grant, ...] = ()) -> TableState:
-        return TableState(self.journal, name, owner, grants)
+        return TableState(self, name, owner, grants)
 
     def has_relation(self, name: QName) -> bool:
         return (
@@ -226,20 +236,26 @@ class State:
         names = self.constraint_names.get(schema)
         return names is not None and name in names
 
-    def count_constraint(self, schema: str, name: str, by: int) -> None:
-        names = self.constraint_names.get(schema)
+    def add_constraint_name(self, table: QName, name: str) -> None:
+        names = self.constraint_names.get(table.schema)
         if names is None:
-            names = self.constraint_names[schema] = Recorded(self.journal)
-        count = names.get(name, 0) + by
-        if count > 0:
-            names[name] = count
-        else:
-            names.pop(name)
+            names = self.constraint_names[table.schema] = self.recorded()
+        names[name] = (*names.get(name, ()), table)
+
+    def remove_constraint_name(self, table: QName, name: str) -> None:
+        names = self.constraint_names.get(table.schema)
+        if names is None:
+            return
+        left = tuple([other for other in names.get(name, ()) if other != table])
+        if left:
+            names[name] = left
+        elif name in names:
+            del names[name]
 
     def add_reference(self, key: ForeignKey) -> None:
         found = self.referencing.get(key.target.table)
         if found is None:
-            found = self.referencing[key.target.table] = Ordered(self.journal)
+            found = self.referencing[key.target.table] = self.ordered()
         found[key.table, key.name] = None
 
     def remove_reference(self, key: ForeignKey) -> None:

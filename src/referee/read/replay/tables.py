@@ -9,7 +9,6 @@ from typing import Any
 
 from referee.model.names import QName, Ref
 from referee.model.schema import Column
-from referee.model.source import Span
 from referee.read.replay import constraints, relatives
 from referee.read.replay.comparable import comparable
 from referee.read.replay.refused import Refused, missing_column, missing_constraint, taken
@@ -115,7 +114,7 @@ def put_column(session: Session, table: TableState, spec: ColumnSpec) -> Column:
     table.columns[spec.name] = column
     if column.default is not None or column.generated is not None or "." in column.type:
         relatives.note_column(session, table, column)
-    session.anchors[Ref("column", *table.name, spec.name)] = Span(session.file, spec.start, spec.end)
+    session.anchors[Ref("column", *table.name, spec.name)] = session.at(spec.start, spec.end)
     return column
 
 

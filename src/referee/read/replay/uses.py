@@ -57,12 +57,12 @@ class Uses:
     """
 
     def __init__(self) -> None:
-        self._fresh: list[tuple[Thing, Path]] = []
+        self._fresh: list[tuple[str, QName, Any, Path]] = []
         self._by_word: dict[str, dict[Thing, Path]] = {}
 
-    def note(self, thing: Thing, path: Path) -> None:
+    def note(self, kind: str, owner: QName, part: Any, path: Path) -> None:
         """Notes a thing that was made, changed or moved."""
-        self._fresh.append((thing, path))
+        self._fresh.append((kind, owner, part, path))
 
     def naming(self, state: State, name: str) -> Iterator[tuple[Thing, Path]]:
         """The things whose texts may hold a name."""
@@ -74,8 +74,8 @@ class Uses:
                 yield thing, path
 
     def _index(self, state: State) -> None:
-        for thing, path in self._fresh:
-            words = {""}
+        for kind, owner, part, path in self._fresh:
+            thing, words = Thing(kind, owner[0], owner[1], part), {""}
             for text in (*texts(state, thing).values(), *types(state, thing)):
                 words.update(_WORD.findall(text.lower()))
             for word in words:
