@@ -5,13 +5,15 @@ import pytest
 
 from referee.identity import IdentityOptions, identify
 from referee.model.finding import Problem, Severity
+from referee.model.fixtures import FixtureKind
 from referee.model.identity import Identities
 from referee.model.origins import Origins, Place
 from referee.model.schema import Schema
 from referee.model.source import Source
 from referee.platforms import platform
+from referee.read.fixtures import merged, read_fixtures
 from referee.read.replay import replay
-from referee.rules import ALL, Example, Rule
+from referee.rules import ALL, Example, FixtureRule, Rule
 
 EXAMPLES = [
     pytest.param(rule, example, id=f"{rule.id}-{number}")
@@ -74,11 +76,22 @@ def test_a_page_explains_shows_wrong_and_right_and_says_how_sure_it_is(rule: Rul
 
 @pytest.mark.parametrize(("rule", "example"), EXAMPLES)
 def test_an_example_has_findings_on_its_marked_lines_and_no_other(rule: Rule, example: Example) -> None:
-    replayed = replay([Source("example.sql", example.text)], platform("supabase"))
+    replayed = replay([Source("example.sql", example.schema)], platform("supabase"))
     assert [gap.message for gap in replayed.gaps] == [], "the example does not replay"
     identities = identify(replayed.schema, IdentityOptions(platform("supabase")))
-    problems = list(rule.check(replayed.schema, identities))
-    assert {_line(problem, replayed.origins) for problem in problems} == example.lines
+    assert bool(example.files) == isinstance(rule, FixtureRule)
+    origins = replayed.origins
+    if isinstance(rule, FixtureRule):
+        sources: list[tuple[FixtureKind, Source]] = [
+            ("test" if "/tests/" in path else "seed", Source(path, text)) for path, text in example.files
+        ]
+        fixtures = read_fixtures(sources, replayed.schema, platform("supabase"))
+        origins = merged(origins, fixtures.origins)
+        problems = list(rule.check_fixtures(replayed.schema, identities, fixtures))
+        assert list(rule.check(replayed.schema, identities)) == []
+    else:
+        problems = list(rule.check(replayed.schema, identities))
+    assert {_line(problem, origins) for problem in problems} == example.lines
     for problem in problems:
         assert_well_formed(rule, problem)
 

@@ -23,6 +23,7 @@ class Subject:
 
     ``name`` is the path or database as it is printed, ``platform`` what the check took it to run on. ``tables`` counts
     the project's own, ``rules`` are the ids of the rules that ran. ``files`` and ``statements`` are 0 for a database.
+    ``fixtures`` counts the seeds and tests that were read besides.
     """
 
     kind: SubjectKind
@@ -32,6 +33,7 @@ class Subject:
     statements: int = 0
     tables: int = 0
     rules: tuple[str, ...] = ()
+    fixtures: int = 0
 
 
 @dataclass(frozen=True, slots=True)

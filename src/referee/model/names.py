@@ -89,6 +89,7 @@ RefKind = Literal[
     "role",
     "migration",
     "server",
+    "file",
 ]
 
 
@@ -112,7 +113,7 @@ class Ref(NamedTuple):
     def __str__(self) -> str:
         if self.kind in ("schema", "extension", "role"):
             return quote(self.name)
-        if self.kind in ("migration", "server"):
+        if self.kind in ("migration", "server", "file"):
             return self.name
         if self.kind == "function":
             return f"{quote(self.schema)}.{quote(self.name)}{self.part}"

@@ -191,6 +191,7 @@ def _nowhere(subject: Subject) -> str:
 
 def _scope(subject: Subject) -> str:
     read = [count(subject.files, "file"), count(subject.statements, "statement")] if subject.kind != "database" else []
+    read += [count(subject.fixtures, "seed or test file")] if subject.fixtures else []
     parts = ", ".join([*read, count(subject.tables, "table"), count(len(subject.rules), "rule")])
     platform = f", taken to run on {subject.platform}" if subject.kind in ("folder", "file") else ""
     return f"Checked {in_words(subject.name)} ({_KINDS[subject.kind]}{platform}): {parts}."

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from referee.model.finding import Problem, Severity
+from referee.model.fixtures import Fixtures
 from referee.model.identity import Identities
 from referee.model.schema import Schema
 
@@ -17,6 +18,7 @@ _WORD = re.compile(r"[A-Z][a-z0-9]*")
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 _FENCED_SQL = re.compile(r"^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"-- finding\b")
+_FILE = re.compile(r"^-- (supabase/\S+)\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,24 @@ class Example:
     heading: str
     text: str
     lines: frozenset[int]
+
+    @property
+    def schema(self) -> str:
+        """The part that builds the schema: all of it where no line names a file."""
+        return _FILE.split(self.text, maxsplit=1)[0]
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """Path and text of each seed or test that a line such as ``-- supabase/seed.sql`` begins.
+
+        Empty lines stand for what comes before it, so that lines have the numbers that they have in the example.
+        """
+        heads = list(_FILE.finditer(self.text))
+        ends = [head.start() for head in heads[1:]] + [len(self.text)] * bool(heads)
+        return tuple(
+            (head[1], "\n" * self.text.count("\n", 0, head.end()) + self.text[head.end() : end])
+            for head, end in zip(heads, ends, strict=True)
+        )
 
 
 class Rule(ABC):
@@ -68,6 +88,20 @@ class Rule(ABC):
             headings = _HEADING.findall(page, 0, block.start())
             marked = (number for number, line in enumerate(block[1].split("\n"), 1) if _MARK.search(line))
             yield Example(headings[-1] if headings else "", block[1], frozenset(marked))
+
+
+class FixtureRule(Rule):
+    """A rule about what seeds and tests do; alone with a schema it finds nothing.
+
+    In the examples of its page a line ``-- supabase/seed.sql`` or ``-- supabase/tests/name.sql`` begins a file.
+    """
+
+    def check(self, schema: Schema, identities: Identities) -> Iterator[Problem]:
+        return self.check_fixtures(schema, identities, Fixtures())
+
+    @abstractmethod
+    def check_fixtures(self, schema: Schema, identities: Identities, fixtures: Fixtures) -> Iterator[Problem]:
+        """Every problem of this kind, in any order, each once."""
 
 
 def plural(number: int, noun: str) -> str:

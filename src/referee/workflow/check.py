@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 from referee.identity import IdentityOptions, identify
 from referee.model.diagnosis import Diagnosis, Notice, Subject
 from referee.model.finding import Finding, Problem
+from referee.model.fixtures import Fixtures
 from referee.model.identity import Identities
-from referee.model.origins import Origins
+from referee.model.origins import Gap, Origins
 from referee.model.schema import Schema
 from referee.platforms import Platform
+from referee.read.fixtures import merged, read_fixtures, read_sources
 from referee.read.globs import excluder
 from referee.read.projects import Migrations, find_migrations
 from referee.read.replay import Replayed, replay
+from referee.rules import FixtureRule
 from referee.workflow.baseline import compare, read_baseline
 from referee.workflow.config import Config, read_config
 from referee.workflow.contributions import Contributions
@@ -45,7 +48,8 @@ def check(path: str | os.PathLike[str] = ".", config: Config | None = None) -> D
     # Rules read function bodies too, so the cache closes behind them.
     with Contributions(config.cache) as contributions:
         reading = read(path, config, contributions)
-        return diagnose(subject_of(reading), reading.replayed, reading.identities, config, _notices(reading))
+        facts, fixtures = with_fixtures(reading, reading.replayed, config)
+        return diagnose(subject_of(reading), facts, reading.identities, config, _notices(reading), fixtures)
 
 
 def identities(path: str | os.PathLike[str] = ".", config: Config | None = None) -> Diagnosis:
@@ -62,10 +66,28 @@ def read(path: str | os.PathLike[str], config: Config, contributions: Contributi
         declarative=config.declarative,
         all_files=config.all_files,
     )
+    return read_files(migrations, config, contributions)
+
+
+def read_files(migrations: Migrations, config: Config, contributions: Contributions | None = None) -> Reading:
+    """Replays and identifies files that were found, or that somebody would write."""
     host = host_of(migrations, config)
     replayed = replay(migrations.files, host, contributions.script if contributions is not None else None)
     replayed = replace(replayed, gaps=(*migrations.skipped, *replayed.gaps))
     return Reading(migrations, host, replayed, identify(replayed.schema, identity_options(config, host)))
+
+
+def with_fixtures(reading: Reading, facts: Replayed, config: Config) -> tuple[Replayed, Fixtures]:
+    """What the project's seeds and tests do, and the facts with the places in them.
+
+    Nothing is read where no rule asks for it. A file that cannot be read is a gap.
+    """
+    if not any(isinstance(rule, FixtureRule) for rule in config.rules):
+        return facts, Fixtures()
+    sources, gaps = read_sources(reading.migrations)
+    fixtures = read_fixtures(sources, facts.schema, reading.platform)
+    found: tuple[Gap, ...] = (*facts.gaps, *gaps)
+    return replace(facts, origins=merged(facts.origins, fixtures.origins), gaps=found), fixtures
 
 
 def subject_of(reading: Reading) -> Subject:
@@ -85,24 +107,41 @@ def _notices(reading: Reading) -> tuple[Notice, ...]:
     return tuple(Notice(message) for message in reading.migrations.notices)
 
 
-def examine(schema: Schema, identities: Identities, origins: Origins, config: Config) -> tuple[Finding, ...]:
+def examine(
+    schema: Schema, identities: Identities, origins: Origins, config: Config, fixtures: Fixtures | None = None
+) -> tuple[Finding, ...]:
     """The findings of the configured rules, in order."""
-    return in_order(locate(rule, problem, origins) for rule, problem in _problems(schema, identities, config))
+    problems = _problems(schema, identities, config, fixtures or Fixtures())
+    return in_order(locate(rule, problem, origins) for rule, problem in problems)
 
 
-def _problems(schema: Schema, identities: Identities, config: Config) -> Iterator[tuple[str, Problem]]:
+def _problems(
+    schema: Schema, identities: Identities, config: Config, fixtures: Fixtures
+) -> Iterator[tuple[str, Problem]]:
     for rule in config.rules:
         severity = config.severity.get(rule.id)
-        for problem in rule.check(schema, identities):
+        if isinstance(rule, FixtureRule):
+            found = rule.check_fixtures(schema, identities, fixtures)
+        else:
+            found = rule.check(schema, identities)
+        for problem in found:
             yield rule.id, problem if severity is None else replace(problem, severity=severity)
 
 
 def diagnose(
-    subject: Subject, facts: Replayed, identities: Identities, config: Config, notices: tuple[Notice, ...] = ()
+    subject: Subject,
+    facts: Replayed,
+    identities: Identities,
+    config: Config,
+    notices: tuple[Notice, ...] = (),
+    fixtures: Fixtures | None = None,
 ) -> Diagnosis:
-    """Runs the rules over what was read, and leaves out what comments and the baseline keep quiet."""
-    findings = examine(facts.schema, identities, facts.origins, config)
-    ran = tuple(rule.id for rule in config.rules)
+    """Runs the rules over what was read, and leaves out what comments and the baseline keep quiet.
+
+    Without ``fixtures`` the rules about them do not count as run.
+    """
+    findings = examine(facts.schema, identities, facts.origins, config, fixtures)
+    ran = tuple(rule.id for rule in config.rules if fixtures is not None or not isinstance(rule, FixtureRule))
     suppression = suppress(findings, facts.origins.sources.values(), ran)
     notices += suppression.notices
     left, baselined = suppression.findings, 0
@@ -116,7 +155,7 @@ def diagnose(
         facts.origins,
         left,
         facts.gaps,
-        replace(subject, rules=ran),
+        replace(subject, rules=ran, fixtures=0 if fixtures is None else len(fixtures.files)),
         suppression.suppressed,
         baselined,
         notices,

@@ -14,7 +14,7 @@ from referee.postgres.programs import Programs
 from referee.postgres.scripts import Failure, Outcome, run_scripts
 from referee.postgres.server import Server, start_server
 from referee.read.catalog import read_catalog
-from referee.workflow.check import Reading, diagnose, identity_options, read, subject_of
+from referee.workflow.check import Reading, diagnose, identity_options, read, subject_of, with_fixtures
 from referee.workflow.config import Config, read_config
 from referee.workflow.contributions import Contributions
 from referee.workflow.scripts import script_of
@@ -42,8 +42,9 @@ def check_exact(
                 schema = read_catalog(session, reading.platform.managed_schemas)
             notices = tuple(_notices(reading, server, outcome))
         facts = replace(reading.replayed, schema=schema, gaps=tuple(_gaps(reading, outcome)))
+        facts, fixtures = with_fixtures(reading, facts, config)
         found = identify(schema, identity_options(config, reading.platform))
-        return diagnose(subject_of(reading), facts, found, config, notices)
+        return diagnose(subject_of(reading), facts, found, config, notices, fixtures)
 
 
 def _gaps(reading: Reading, outcome: Outcome) -> Iterator[Gap]:
