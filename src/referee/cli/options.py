@@ -8,14 +8,18 @@ from typing import Any, TypeVar
 import click
 
 from referee.cli.group import State
-from referee.workflow.keys import BY_NAME, KEYS, Key
+from referee.workflow.keys import KEYS, Key
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 path = click.argument("path", default=".", metavar="[PATH]")
 
 
-def config_options(names: Iterable[str] = tuple(BY_NAME)) -> Callable[[_F], _F]:
+# What a check asks for; the rest is for single commands.
+_COMMON = tuple([key.name for key in KEYS if key.name != "answers"])
+
+
+def config_options(names: Iterable[str] = _COMMON) -> Callable[[_F], _F]:
     """An option for each of these keys, and ``--config``. What was not said arrives as None or ()."""
     wanted = set(names)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from referee.errors import RefereeError
@@ -40,15 +39,3 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
 def newline_of(text: str) -> str:
     """How the lines of a text end: as most of them do."""
     return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
-
-
-def unified_diff(path: str, before: str | None, after: str) -> Sequence[str]:
-    """The lines of a diff that ``patch -p1`` reads, each with its line end."""
-    former = "" if before is None else before
-    lines = difflib.unified_diff(
-        former.splitlines(keepends=True),
-        after.splitlines(keepends=True),
-        "/dev/null" if before is None else f"a/{path}",
-        f"b/{path}",
-    )
-    return [line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines]

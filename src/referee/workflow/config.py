@@ -57,6 +57,7 @@ class Config:
     all_files: bool = False
     declarative: bool = False
     api_schemas: tuple[str, ...] | None = None
+    answers: Mapping[str, str] = field(default_factory=dict)
     cache: bool = True
     file: Path | None = None
 
@@ -265,6 +266,13 @@ def _severities(key: Key, given: _Given) -> Mapping[str, Severity]:
     return found
 
 
+def _answers(key: Key, given: _Given) -> Mapping[str, str]:
+    found = dict(_pairs(key, given))
+    if "" in found:
+        raise given.error(f'{given.where} needs a question and an answer, such as "value public.users.role"=1.')
+    return found
+
+
 def _sources(key: Key, given: _Given) -> tuple[Target, ...]:
     names = _list(key, given)
     return () if names == ("none",) else tuple(_target(name, given) for name in names)
@@ -304,5 +312,6 @@ _READERS: Mapping[str, Any] = {
     "all-files": _flag,
     "declarative": _flag,
     "api-schemas": _list,
+    "answers": _answers,
     "cache": _flag,
 }

@@ -47,6 +47,21 @@ def _replace(target: Path, pieces: Iterable[str]) -> None:
         raise
 
 
+def temporary(path: str | os.PathLike[str], data: bytes) -> str:
+    """A new file beside ``path`` with its rights and these bytes, to be moved in its place; folders are made.
+
+    Raises OSError.
+    """
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:50]}.", dir=target.parent)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    os.chmod(name, mode)
+    return name
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

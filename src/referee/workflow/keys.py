@@ -142,6 +142,15 @@ KEYS = (
         default="config.toml's",
         example='["public", "api"]',
     ),
+    Key(
+        "answers",
+        "pairs",
+        "Answers to the questions that fix asks, by the question's name.",
+        "--answer",
+        "QUESTION=ANSWER",
+        default="{}",
+        example="""{ "value public.users.role" = "'member'" }""",
+    ),
     Key("cache", "flag", "Keep what each file contributes, for the next run.", "--cache", default="true"),
 )
 

@@ -1,0 +1,426 @@
+"""Changes as ordered steps for a database that is in use.
+
+First what fills the mirror, then the rows that are missing, then each new key NOT VALID beside the old one, then its
+validation, and only then the old key goes and the new one takes its name. No step holds a lock that blocks writers for
+longer than a change of the catalog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from referee.fixing import sync
+from referee.fixing.in_place import own_row_policy
+from referee.fixing.sync import UndecidedError
+from referee.model import change as changes
+from referee.model.change import Change
+from referee.model.names import QName, Ref, Target, quote
+from referee.model.plan import Lock, Phase, Question, Step, Timeouts
+from referee.model.schema import Column, ForeignKey, Schema, Table
+from referee.sql import clauses
+from referee.sql.clauses import UnwritableError
+from referee.sql.questions import Questions
+from referee.sql.write import Writer
+
+#: Makes a name as Postgres does: table, columns, label, and whether a name is taken.
+Naming = Callable[[str, tuple[str, ...], str, Callable[[str], bool]], str]
+
+_QUEUE = (
+    "A statement that waits for this lock makes others wait behind it; the limit ends that after {}. Then try again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The steps of several changes in their order. ``failed`` maps a change to why there is none for it."""
+
+    steps: tuple[Step, ...]
+    questions: tuple[Question, ...]
+    verification: tuple[str, ...]
+    failed: Mapping[Change, str]
+
+
+def plan_steps(schema: Schema, wanted: Iterable[Change], answers: Mapping[str, str], naming: Naming) -> Steps:
+    """The steps that bring about changes of a schema. ``wanted`` may build on each other."""
+    planner = _Planner(schema, answers, naming)
+    for change in wanted:
+        try:
+            planner.add(change)
+        except (UndecidedError, UnwritableError) as error:
+            planner.failed[change] = str(error)
+            planner.questions += getattr(error, "questions", ())
+    steps = sorted(planner.all_steps(), key=lambda step: step.phase)
+    return Steps(tuple(steps), tuple(planner.questions), tuple(planner.verification), planner.failed)
+
+
+@dataclass
+class _Planner:
+    schema: Schema
+    answers: Mapping[str, str]
+    naming: Naming
+    steps: list[Step] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+    verification: list[str] = field(default_factory=list)
+    failed: dict[Change, str] = field(default_factory=dict)
+    keys: dict[Ref, ForeignKey] = field(default_factory=dict)
+    """What becomes of each foreign key that changes, by the name that it has or is to have."""
+    dropped: set[Ref] = field(default_factory=set)
+
+    def add(self, change: Change) -> None:
+        found = _PLANNERS.get(type(change))
+        if found is not None:
+            found(self, change)
+        else:
+            self.steps += _plain(self, change)
+
+    def key(self, ref: Ref) -> ForeignKey:
+        """A foreign key as it is to be. Raises UnwritableError where there is none."""
+        if ref in self.keys:
+            return self.keys[ref]
+        found = former_key(self.schema, ref)
+        if found is None:
+            raise UnwritableError(f"There is no foreign key {ref}.")
+        return found
+
+    def change_key(self, ref: Ref, **facts: Any) -> None:
+        self.keys[ref] = replace(self.key(ref), **facts)
+
+    def table(self, name: QName) -> Table:
+        found = self.schema.table(name)
+        if found is None:
+            raise UnwritableError(f"There is no table {name}.")
+        return found
+
+    def all_steps(self) -> Iterator[Step]:
+        yield from self.steps
+        asked = Questions(self.schema)
+        for ref, key in self.keys.items():
+            former = former_key(self.schema, ref)
+            if ref in self.dropped or former == key:
+                continue
+            self.verification.append(asked.orphans(replace(key, name=ref.part)).text)
+            yield from _key_steps(self, asked, former, key)
+        for ref in self.dropped:
+            former = former_key(self.schema, ref)
+            if former is not None:
+                yield _drop_key(former, former.name, _restoring(asked, former))
+
+
+def former_key(schema: Schema, ref: Ref) -> ForeignKey | None:
+    """The foreign key of that name before anything changes."""
+    table = schema.table(ref.owner)
+    return next((key for key in table.foreign_keys if key.name == ref.part), None) if table is not None else None
+
+
+# Foreign keys
+
+
+def _key_steps(planner: _Planner, asked: Questions, former: ForeignKey | None, key: ForeignKey) -> Iterator[Step]:
+    if former is not None and replace(former, validated=True) == key:
+        yield _validate(asked, key, key.name)
+        return
+    if former is None:
+        yield _add_key(key, key.name, (_drop_text(key, key.name),))
+        yield _validate_if_clean(asked, key)
+        return
+    table = planner.table(key.table)
+    new = planner.naming(key.table.name, key.columns, "referee", lambda name: _is_taken(table, name))
+    yield _add_key(key, new, ())
+    if former.validated:
+        yield _validate(asked, key, new)
+    yield _drop_key(former, former.name, _restoring(asked, former))
+    yield _rename_key(key, new, former.name)
+
+
+def _is_taken(table: Table, name: str) -> bool:
+    names = {key.name for key in table.keys} | {key.name for key in table.foreign_keys}
+    names |= {check.name for check in table.checks} | {exclusion.name for exclusion in table.exclusions}
+    return name in names
+
+
+def _alter(table: QName, action: str) -> str:
+    return clauses.statement(f"alter table {table} {action}", "AlterTableStmt", "RenameStmt")
+
+
+def _drop_text(key: ForeignKey, name: str) -> str:
+    return _alter(key.table, f"drop constraint {quote(name)}")
+
+
+def _add_key(key: ForeignKey, name: str, undo: tuple[str, ...]) -> Step:
+    limits = Timeouts()
+    return Step(
+        Phase.VALIDATE,
+        _alter(key.table, f"add {clauses.foreign_key(replace(key, name=name), not_valid=True)}"),
+        f"{Target(key.table, key.columns)} references {key.target}: from now on new rows are checked, old ones not yet",
+        _both(key, "SHARE ROW EXCLUSIVE"),
+        alone=True,
+        timeouts=limits,
+        hazards=(_QUEUE.format(limits.lock),),
+        undo=undo,
+    )
+
+
+def _both(key: ForeignKey, mode: str, referenced: str | None = None) -> tuple[Lock, ...]:
+    locks = (Lock(key.table, mode), Lock(key.target.table, referenced or mode))
+    return tuple(dict.fromkeys(locks))
+
+
+def _validate(asked: Questions, key: ForeignKey, name: str) -> Step:
+    return Step(
+        Phase.VALIDATE,
+        _alter(key.table, f"validate constraint {quote(name)}"),
+        f"every row of {key.table} is checked; it fails with 23503 while this finds a row:\n{asked.orphans(key).text}",
+        _both(key, "SHARE UPDATE EXCLUSIVE", "ROW SHARE"),
+        repeatable=True,
+        hazards=("It reads the whole table. Writers go on meanwhile.",),
+    )
+
+
+def _validate_if_clean(asked: Questions, key: ForeignKey) -> Step:
+    """For a reference that nothing has checked so far: rows that break it are nobody's to delete."""
+    step = _validate(asked, key, key.name)
+    hazard = "While rows break it, it stays NOT VALID and keeps new ones out: decide about them, then validate."
+    return replace(
+        step,
+        sql=validate_if_clean(asked, key),
+        about=f"every row of {key.table} is checked; these rows break it:\n{asked.orphans(key).text}",
+        hazards=(*step.hazards, hazard),
+    )
+
+
+def _drop_key(key: ForeignKey, name: str, undo: tuple[str, ...]) -> Step:
+    limits = Timeouts()
+    hazards = [_QUEUE.format(limits.lock)]
+    if key.target.table == sync.AUTH_USERS:
+        hazards.append(f"While it waits for {key.target.table}, nobody can sign in.")
+    return Step(
+        Phase.CONTRACT,
+        _drop_text(key, name),
+        f"{key.ref} goes",
+        _both(key, "ACCESS EXCLUSIVE"),
+        alone=True,
+        timeouts=limits,
+        hazards=tuple(hazards),
+        undo=undo,
+    )
+
+
+def _rename_key(key: ForeignKey, new: str, name: str) -> Step:
+    return Step(
+        Phase.CONTRACT,
+        _alter(key.table, f"rename constraint {quote(new)} to {quote(name)}"),
+        "the new key takes the old one's name, which API requests may use as a hint",
+        (Lock(key.table, "ACCESS EXCLUSIVE"),),
+        undo=(_drop_text(key, name),),
+    )
+
+
+def _restoring(asked: Questions, former: ForeignKey) -> tuple[str, ...]:
+    """The old key comes back without looking at old rows; it is validated where no row speaks against it."""
+    added = _alter(former.table, f"add {clauses.foreign_key(former, not_valid=True)}")
+    if not former.validated:
+        return (added,)
+    return added, validate_if_clean(asked, former)
+
+
+def validate_if_clean(asked: Questions, key: ForeignKey) -> str:
+    """Validates a key unless a row breaks it; then it stays NOT VALID, and a warning says so."""
+    validated = _alter(key.table, f"validate constraint {quote(key.name)}")
+    warning = clauses.string(f"{key.ref} stays NOT VALID: some rows refer to nothing")
+    body = (
+        f"begin\n  if not exists ({asked.orphans(key).text}) then\n    {validated};\n"
+        f"  else\n    raise warning using message = {warning};\n  end if;\nend"
+    )
+    return clauses.statement(f"do {_dollars(body)}", "DoStmt")
+
+
+def _dollars(body: str) -> str:
+    tag = "$$"
+    while tag[:-1] in body:
+        tag = "$referee$" if tag == "$$" else f"{tag[:-1]}_$"
+    return f"{tag}\n{body}\n{tag}"
+
+
+def _retarget(planner: _Planner, change: changes.RetargetForeignKey) -> None:
+    planner.change_key(change.key.ref, target=change.to)
+
+
+def _set_on_delete(planner: _Planner, change: changes.SetOnDelete) -> None:
+    planner.change_key(change.key.ref, on_delete=change.action, on_delete_columns=())
+
+
+def _validate_key(planner: _Planner, change: changes.ValidateForeignKey) -> None:
+    planner.change_key(change.key, validated=True)
+
+
+def _drop_constraint(planner: _Planner, change: changes.DropConstraint) -> None:
+    planner.key(change.constraint)
+    planner.dropped.add(change.constraint)
+
+
+def _add_foreign_key(planner: _Planner, change: changes.AddForeignKey) -> None:
+    table = planner.table(change.table)
+    made = {ref.part for ref in planner.keys if ref.owner == change.table}
+    name = planner.naming(
+        change.table.name, change.columns, "fkey", lambda name: name in made or _is_taken(table, name)
+    )
+    key = ForeignKey(change.table, name, change.columns, change.to, change.on_delete)
+    planner.keys[key.ref] = key
+
+
+def _add_identity_key(planner: _Planner, change: changes.AddIdentityKey) -> None:
+    """Rows of the mirror whose account is gone are nobody's to delete: with them the key stays NOT VALID."""
+    mirror = change.mirror
+    _add_foreign_key(planner, changes.AddForeignKey(mirror.table, mirror.columns, change.source, change.on_delete))
+
+
+# The mirror
+
+
+def _create_sync_trigger(planner: _Planner, change: changes.CreateSyncTrigger) -> None:
+    found = sync.compose(planner.schema, change, planner.answers)
+    planner.questions += found.questions
+    planner.verification.append(sync.unmirrored(change))
+    drop_trigger, drop_function = found.undo
+    limits = Timeouts()
+    source, mirror = change.source.table, change.mirror.table
+    planner.steps += [
+        Step(
+            Phase.EXPAND,
+            found.create_function,
+            f"what gives each row of {source} its row in {mirror}",
+            undo=(drop_function,),
+        ),
+        Step(Phase.EXPAND, found.revoke, "nobody calls it but the trigger", repeatable=True),
+        Step(
+            Phase.EXPAND,
+            found.create_trigger,
+            "first of all: every account from here on has its row, whoever makes it and however",
+            (Lock(source, "SHARE ROW EXCLUSIVE"),),
+            alone=True,
+            timeouts=limits,
+            hazards=(_QUEUE.format(limits.lock),),
+            undo=(drop_trigger,),
+        ),
+        Step(
+            Phase.BACKFILL,
+            sync.backfill(change, found.values),
+            f"the accounts from before the trigger get their rows; this counts them:\n{sync.unmirrored(change)}",
+            (Lock(mirror, "ROW EXCLUSIVE"), Lock(source, "ACCESS SHARE")),
+            repeatable=True,
+            hazards=(
+                f"Whoever deleted the own row of {mirror} and kept the account has one again.",
+                "With very many rows missing, let `referee repair --plan` fill them in committed batches before.",
+            ),
+        ),
+    ]
+
+
+def _create_policy(planner: _Planner, change: changes.CreatePolicy) -> None:
+    table = planner.table(change.table)
+    sql = own_row_policy(change, {policy.name for policy in table.policies})
+    name = sql.split(" on ", 1)[0].removeprefix("create policy ")
+    planner.steps.append(
+        Step(
+            Phase.EXPAND,
+            sql,
+            f"whoever signed in may {change.command} the own row",
+            (Lock(change.table, "ACCESS EXCLUSIVE"),),
+            alone=True,
+            hazards=(_QUEUE.format(Timeouts().lock),),
+            undo=(clauses.statement(f"drop policy {name} on {change.table}"),),
+        )
+    )
+
+
+def _create_index(planner: _Planner, change: changes.CreateIndex) -> None:
+    taken = {index.name for table in planner.schema.tables.values() for index in table.indexes}
+    name = planner.naming(change.table.name, change.columns, "idx", taken.__contains__)
+    columns = clauses.names(change.columns)
+    planner.steps.append(
+        Step(
+            Phase.EXPAND,
+            clauses.statement(f"create index concurrently {quote(name)} on {change.table} ({columns})"),
+            "deleting what is referenced no longer reads the whole table",
+            (Lock(change.table, "SHARE UPDATE EXCLUSIVE"),),
+            in_transaction=False,
+            alone=True,
+            timeouts=Timeouts(lock="0"),
+            hazards=("If it is interrupted, it leaves an invalid index: drop that and run it again.",),
+            undo=(clauses.statement(f"drop index {QName(change.table.schema, name)}"),),
+        )
+    )
+
+
+# Columns and the rest
+
+
+def _set_not_null(planner: _Planner, change: changes.SetNotNull) -> None:
+    if change.not_null:
+        raise UnwritableError("rows that hold NULL have to be filled first, and referee does not know with what")
+    column = quote(change.column.part)
+    planner.steps.append(
+        Step(
+            Phase.EXPAND,
+            _alter(change.column.owner, f"alter column {column} drop not null"),
+            f"{change.column} may be empty",
+            (Lock(change.column.owner, "ACCESS EXCLUSIVE"),),
+            alone=True,
+            repeatable=True,
+            hazards=(_QUEUE.format(Timeouts().lock), "Clients with generated types have to be generated anew."),
+            undo=(_alter(change.column.owner, f"alter column {column} set not null"),),
+        )
+    )
+
+
+def _drop_default(planner: _Planner, change: changes.DropDefault) -> None:
+    table = planner.table(change.column.owner)
+    column = table.column(change.column.part)
+    restored = _default_back(change.column, column)
+    for statement in Writer(planner.schema).write(change):
+        planner.steps.append(
+            Step(
+                Phase.EXPAND,
+                statement.text,
+                f"{change.column} no longer makes values of its own",
+                (Lock(change.column.owner, "ACCESS EXCLUSIVE"),),
+                alone=True,
+                repeatable=True,
+                undo=restored,
+            )
+        )
+
+
+def _default_back(ref: Ref, column: Column | None) -> tuple[str, ...]:
+    if column is None or column.default is None:
+        return ()
+    return (_alter(ref.owner, f"alter column {quote(ref.part)} set default {clauses.expression(column.default)}"),)
+
+
+def _plain(planner: _Planner, change: Change) -> Iterator[Step]:
+    """Any other change by its direct statements; what takes it back is not known."""
+    for statement in Writer(planner.schema).write(change):
+        yield Step(
+            Phase.EXPAND,
+            statement.text,
+            change.describe(),
+            alone=True,
+            hazards=("No statement takes it back.", _QUEUE.format(Timeouts().lock)),
+        )
+
+
+_PLANNERS: dict[type, Callable[[_Planner, Any], None]] = {
+    changes.RetargetForeignKey: _retarget,
+    changes.SetOnDelete: _set_on_delete,
+    changes.ValidateForeignKey: _validate_key,
+    changes.DropConstraint: _drop_constraint,
+    changes.AddForeignKey: _add_foreign_key,
+    changes.AddIdentityKey: _add_identity_key,
+    changes.CreateSyncTrigger: _create_sync_trigger,
+    changes.CreatePolicy: _create_policy,
+    changes.CreateIndex: _create_index,
+    changes.SetNotNull: _set_not_null,
+    changes.DropDefault: _drop_default,
+}

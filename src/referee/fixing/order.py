@@ -1,0 +1,110 @@
+"""Steps as files: cut where transactions must be, each with its limits, and one file that leads back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from referee.model.plan import Phase, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What becomes one file: a name for it, and its steps."""
+
+    name: str
+    steps: tuple[Step, ...]
+
+
+def cut(steps: Sequence[Step]) -> tuple[Part, ...]:
+    """The steps in parts that may each be one transaction.
+
+    A step that has to be alone ends its part; a validation never stands with the key that it validates, and a rename
+    goes with the drop before it, so that no request meets the time between.
+    """
+    parts: list[list[Step]] = []
+    for step in _together(steps):
+        if parts and _fits(parts[-1], step):
+            parts[-1].append(step)
+        else:
+            parts.append([step])
+    return tuple(Part(_name(part), tuple(part)) for part in parts)
+
+
+def _together(steps: Sequence[Step]) -> list[Step]:
+    """New keys before validations, so that these can share a transaction of their own."""
+    return sorted(steps, key=lambda step: (step.phase, step.phase is Phase.VALIDATE and not step.alone))
+
+
+def _fits(part: Sequence[Step], step: Step) -> bool:
+    last = part[-1]
+    if last.phase is not step.phase or not last.in_transaction or not step.in_transaction:
+        return False
+    if step.phase is Phase.CONTRACT:
+        return not step.alone
+    # Statements that lock nothing may go before one that does.
+    return not any(before.alone for before in part) and (not step.alone or not any(before.locks for before in part))
+
+
+def _name(part: Sequence[Step]) -> str:
+    step = next((step for step in part if step.locks), part[0])
+    words = {
+        Phase.EXPAND: "prepare",
+        Phase.BACKFILL: "backfill",
+        Phase.VALIDATE: "add_key" if step.alone else "validate_keys",
+        Phase.CONTRACT: "drop_old_key",
+    }
+    table = step.locks[0].relation.name if step.locks else ""
+    if step.phase is Phase.VALIDATE and not step.alone:
+        return words[step.phase]
+    plain = "".join([letter if letter.isascii() and letter.isalnum() else "_" for letter in table.lower()])[:30]
+    return f"{words[step.phase]}_{plain}".rstrip("_")
+
+
+def text_of(part: Part, number: int, total: int) -> str:
+    """The text of a file."""
+    return "\n".join([*_head(part, number, total), *_limits(part), *_body(part), *_reset(part)]) + "\n"
+
+
+def _head(part: Part, number: int, total: int) -> Iterator[str]:
+    yield f"-- Part {number} of {total}, written by referee: {part.steps[0].phase}."
+    if not part.steps[0].in_transaction:
+        yield "-- It cannot run inside a transaction, so it stands alone."
+    if any(step.alone and step.in_transaction for step in part.steps):
+        yield "-- If it ends with a lock time-out (55P03), nothing has happened: run it again."
+
+
+def _limits(part: Part) -> Iterator[str]:
+    if part.steps[0].in_transaction:
+        lock = next((step.timeouts.lock for step in part.steps if step.alone), part.steps[0].timeouts.lock)
+        yield f"set lock_timeout = '{lock}';"
+        # The host ends statements of two minutes, and a large table takes longer to read.
+        yield "set statement_timeout = 0;"
+
+
+def _body(part: Part) -> Iterator[str]:
+    for step in part.steps:
+        yield ""
+        yield from [f"-- {line}" for line in step.about.split("\n")]
+        if step.locks:
+            yield f"-- Locks: {'; '.join([f'{lock.mode} on {lock.relation}' for lock in step.locks])}"
+        yield from [f"-- Mind: {hazard}" for hazard in step.hazards]
+        yield f"{step.sql};"
+
+
+def _reset(part: Part) -> Iterator[str]:
+    if part.steps[0].in_transaction:
+        yield from ("", "reset statement_timeout;", "reset lock_timeout;")
+
+
+def way_back(steps: Sequence[Step]) -> str:
+    """The text of the file that takes everything back, the last first; rows that were filled in stay."""
+    lines = [
+        "-- Written by referee. Takes the schema back to where it was; rows that were filled in stay.",
+        "set lock_timeout = '2s';",
+        "set statement_timeout = 0;",
+    ]
+    for step in reversed(_together(steps)):
+        if step.undo:
+            lines += ["", *[f"{statement};" for statement in step.undo]]
+    return "\n".join([*lines, "", "reset statement_timeout;", "reset lock_timeout;"]) + "\n"

@@ -1,0 +1,237 @@
+"""`referee fix`: from the findings of a project to text that cures them, and the proof that it does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from referee.errors import UsageError
+from referee.fixing.edit import Edit, EditConflictError, apply
+from referee.fixing.in_place import Editor, NotInPlaceError, by_file
+from referee.fixing.proposals import Chosen, choose
+from referee.fixing.sync import UndecidedError
+from referee.model.diagnosis import Diagnosis
+from referee.model.plan import Plan, Question
+from referee.model.repair import FileChange, Proposal, Repair, Way
+from referee.model.source import Source
+from referee.postgres.programs import Programs
+from referee.read.projects import Migrations
+from referee.sql.clauses import UnwritableError
+from referee.workflow.check import Reading, diagnose, read, read_files, subject_of
+from referee.workflow.config import Config, read_config
+from referee.workflow.migrate import make_plan, plan_files
+from referee.workflow.proof import Cure, prove_cure
+from referee.workflow.rewrite import write_all
+from referee.workflow.shipped import Shipped, deployment, shipped
+
+Tell = Callable[[str], None]
+
+# A cure can bring to light what it hid; three rounds are more than any known project needs.
+_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for. ``way`` is None for what the project's history suggests."""
+
+    way: Way | None = None
+    write: bool = False
+    verify: bool = True
+    db: str | None = None
+    password: str | None = None
+    shipped_through: str | None = None
+    answers: Mapping[str, str] = field(default_factory=dict)
+
+
+def fix(
+    path: str | os.PathLike[str] = ".",
+    config: Config | None = None,
+    request: Request | None = None,
+    *,
+    programs: Programs | None = None,
+    tell: Tell = lambda message: None,
+) -> Repair:
+    """What cures the findings of the project at ``path``; written where ``request.write`` says so and all went well.
+
+    Only the findings of the configured rules are cured, but the proof looks at those of all. Raises what ``check``
+    raises, UsageError where files cannot be edited or written, and ServerError where no server starts.
+    """
+    config = config if config is not None else read_config(path)
+    request = request or Request()
+    reading = read(path, config)
+    history = shipped(reading.migrations, request.db, request.password, request.shipped_through)
+    way, because = _way(request, history)
+    _must_be_editable(reading.migrations, way)
+    tell("composing")
+    composed = _compose(reading, config, request, history, way)
+    proof = None
+    if composed.files and request.verify:
+        proof = prove_cure(_cure(reading, composed, config), programs, tell)
+    repair = Repair(
+        reading.migrations.name,
+        way,
+        because,
+        composed.proposals,
+        composed.files,
+        composed.questions,
+        composed.plan,
+        proof,
+        commands=deployment(reading.migrations, way) if composed.files else (),
+    )
+    if not request.write or not composed.files or (proof is not None and not proof.holds):
+        return repair
+    write_all(composed.files, reading.migrations)
+    return replace(repair, written=True)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """Text that brings about what was chosen. ``sources`` is the whole project with it."""
+
+    proposals: tuple[Proposal, ...]
+    questions: tuple[Question, ...]
+    files: tuple[FileChange, ...] = ()
+    sources: tuple[Source, ...] = ()
+    plan: Plan | None = None
+
+
+def _way(request: Request, history: Shipped) -> tuple[Way, str]:
+    """In place where it is known that no database has run the files; else a migration."""
+    if request.way is not None:
+        return request.way, "as asked for"
+    if history.known and not history.paths:
+        return "in-place", history.because
+    return "migration", history.because
+
+
+def _must_be_editable(migrations: Migrations, way: Way) -> None:
+    if way == "migration" and migrations.kind == "file":
+        raise UsageError(
+            f"{migrations.name} is one file, and a migration goes beside others. Name the folder, or use --in-place."
+        )
+
+
+def _compose(reading: Reading, config: Config, request: Request, history: Shipped, way: Way) -> Composed:
+    if way == "in-place":
+        return _edit(reading, config, request, history)
+    return _plan(reading, config, request)
+
+
+# In place
+
+
+def _edit(reading: Reading, config: Config, request: Request, history: Shipped) -> Composed:
+    """Edits until nothing more is proposed, since one cure can show what another fault had hidden."""
+    proposals: dict[str, Proposal] = {}
+    questions: dict[str, Question] = {}
+    at = reading
+    for _ in range(_ROUNDS):
+        chosen = _choose(at, config, request)
+        questions |= {question.id: question for question in chosen.questions}
+        at, found, asked = _edit_once(at, chosen, config, request, history.paths)
+        questions |= {question.id: question for question in asked}
+        fresh = [one for one in found if one.is_applied]
+        for one in found:
+            known = proposals.get(one.change.describe())
+            if known is None or not known.is_applied:
+                proposals[one.change.describe()] = one
+        if not fresh:
+            break
+    before = {source.path: source.text for source in reading.migrations.files}
+    changed = [source for source in at.migrations.files if source.text != before[source.path]]
+    files = tuple(FileChange(source.path, before[source.path], source.text) for source in changed)
+    return Composed(tuple(proposals.values()), tuple(questions.values()), files, at.migrations.files)
+
+
+def _edit_once(
+    reading: Reading, chosen: Chosen, config: Config, request: Request, frozen: frozenset[str]
+) -> tuple[Reading, tuple[Proposal, ...], list[Question]]:
+    editor = Editor(reading.replayed.schema, reading.replayed.origins, _answers(config, request), frozen)
+    edits: list[Edit] = []
+    found: list[Proposal] = []
+    for proposal in chosen.proposals:
+        if not proposal.is_applied:
+            found.append(proposal)
+            continue
+        try:
+            edits += editor.edits(proposal.change)
+            found.append(proposal)
+        except (NotInPlaceError, UndecidedError, UnwritableError) as error:
+            found.append(replace(proposal, reason=str(error)))
+            if isinstance(error, UndecidedError):
+                editor.questions += error.questions
+    texts = {source.path: source.text for source in reading.migrations.files}
+    try:
+        texts |= {path: apply(texts[path], group) for path, group in by_file(edits).items()}
+    except EditConflictError as error:
+        raise UsageError(f"{error} Cure one of them with --select and then the other.") from error
+    sources = tuple(Source(path, text) for path, text in texts.items())
+    return _again(reading, sources, config), tuple(found), editor.questions
+
+
+def _again(reading: Reading, sources: Sequence[Source], config: Config) -> Reading:
+    return read_files(replace(reading.migrations, files=tuple(sources)), config)
+
+
+# A migration
+
+
+def _plan(reading: Reading, config: Config, request: Request) -> Composed:
+    """Adds to the plan until the project with its files behind it has nothing more to propose."""
+    proposals: dict[str, Proposal] = {}
+    questions: dict[str, Question] = {}
+    plan: Plan | None = None
+    files: tuple[FileChange, ...] = ()
+    at = reading
+    for _ in range(_ROUNDS):
+        chosen = _choose(at, config, request)
+        fresh = [one for one in chosen.proposals if one.change.describe() not in proposals]
+        questions |= {question.id: question for question in chosen.questions}
+        proposals |= {one.change.describe(): one for one in fresh}
+        if not any(one.is_applied for one in fresh):
+            break
+        plan, unplanned, asked = make_plan(reading, tuple(proposals.values()), _answers(config, request))
+        questions |= {question.id: question for question in asked}
+        proposals |= {one.change.describe(): one for one in unplanned}
+        files = plan_files(reading.migrations, plan) if plan.steps else ()
+        at = _again(reading, _with(reading, files), config)
+    asked_all = tuple(questions.values())
+    if plan is None or not plan.steps:
+        return Composed(tuple(proposals.values()), asked_all)
+    plan = replace(plan, questions=asked_all)
+    return Composed(tuple(proposals.values()), asked_all, files, _with(reading, files), plan)
+
+
+def _with(reading: Reading, files: Sequence[FileChange]) -> tuple[Source, ...]:
+    """The project's files with the new ones behind them."""
+    new = [Source(file.path, file.after) for file in files if file.kind == "migration"]
+    return (*reading.migrations.files, *new)
+
+
+# What both have in common
+
+
+def _choose(reading: Reading, config: Config, request: Request) -> Chosen:
+    found = _diagnose(reading, config)
+    return choose(found.findings, reading.replayed.schema, _answers(config, request))
+
+
+def _diagnose(reading: Reading, config: Config) -> Diagnosis:
+    return diagnose(subject_of(reading), reading.replayed, reading.identities, replace(config, baseline=None))
+
+
+def _answers(config: Config, request: Request) -> Mapping[str, str]:
+    return {**config.answers, **request.answers}
+
+
+def _cure(reading: Reading, composed: Composed, config: Config) -> Cure:
+    applied: Iterable[Proposal] = [one for one in composed.proposals if one.is_applied]
+    return Cure(
+        before=reading,
+        after=_again(reading, composed.sources, config),
+        proposals=tuple(applied),
+        plan=composed.plan,
+        files=composed.files,
+        config=config,
+    )

@@ -1,0 +1,248 @@
+"""The proof of a cure: on a throw-away server the findings are gone, none is new, and nothing else has changed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from referee.errors import StatementError
+from referee.fixing.outcome import differences, surprises
+from referee.model import change as changes
+from referee.model.change import Change
+from referee.model.diagnosis import Diagnosis
+from referee.model.names import QName
+from referee.model.plan import Plan
+from referee.model.rehearsal import Rehearsal
+from referee.model.repair import Check, FileChange, Proof, Proposal
+from referee.model.schema import Schema
+from referee.model.source import Source
+from referee.postgres.programs import Programs
+from referee.postgres.scripts import Outcome, run_scripts
+from referee.postgres.server import Server, start_server
+from referee.read.catalog import read_catalog
+from referee.rehearse.base import UNMIRRORED, Base, prepare
+from referee.workflow.check import Reading
+from referee.workflow.config import Config
+from referee.workflow.exact import check_exact
+from referee.workflow.prove import Wish, prove
+from referee.workflow.scripts import script_of
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Cure:
+    """What is to be proven: the project before and after, what was proposed, and the plan and its files if any."""
+
+    before: Reading
+    after: Reading
+    proposals: tuple[Proposal, ...]
+    plan: Plan | None
+    files: tuple[FileChange, ...]
+    config: Config
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return tuple(proposal.change for proposal in self.proposals)
+
+
+def prove_cure(cure: Cure, programs: Programs | None, tell: Tell) -> Proof:
+    """Tries everything; what did not hold is in the checks. Raises ServerError where no server starts."""
+    config = replace(
+        cure.config,
+        select=None,
+        baseline=None,
+        exclude=(),
+        platform=cure.before.platform.name,  # type: ignore[arg-type]
+    )
+    with _on_disk(cure.before) as former, _on_disk(cure.after) as latter:
+        tell("running the migrations as they are")
+        before = check_exact(former, config, programs)
+        tell("running the migrations as they would be")
+        after = check_exact(latter, config, programs)
+        found = [
+            _replays(before, after),
+            _is_gone(cure, after),
+            _none_is_new(before, after),
+            _exact(cure, before, after),
+        ]
+        tell("rehearsing both")
+        wish = Wish(races=False)
+        if before.identities.all:
+            found.append(
+                _rehearsed(
+                    cure,
+                    after,
+                    prove(former, config, wish, programs=programs, tell=tell).rehearsals[0],
+                    prove(latter, config, wish, programs=programs, tell=tell).rehearsals[0],
+                )
+            )
+    if cure.plan is not None:
+        with start_server(cure.before.platform, programs) as server:
+            tell("running the plan on a database with rows")
+            found += _with_rows(cure, server)
+    version = _version(programs)
+    return Proof(version, tuple(found))
+
+
+def _version(programs: Programs | None) -> str:
+    return programs.version if programs is not None else ""
+
+
+@contextmanager
+def _on_disk(reading: Reading) -> Iterator[Path]:
+    """The project's files in a folder of their own, laid out as they are."""
+    migrations = reading.migrations
+    root = Path(migrations.root) if migrations.kind != "file" else Path(migrations.root).parent
+    with tempfile.TemporaryDirectory(prefix="referee-fix-") as folder:
+        base = Path(folder, "supabase") if migrations.kind == "supabase" else Path(folder)
+        for source in migrations.files:
+            target = base / os.path.relpath(source.path, root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(source.text, encoding="utf-8", newline="")
+        settings = root / "config.toml"
+        if migrations.kind == "supabase" and settings.is_file():
+            (base / "config.toml").write_bytes(settings.read_bytes())
+        yield Path(folder) if migrations.kind != "file" else target
+
+
+# The parts
+
+
+def _replays(before: Diagnosis, after: Diagnosis) -> Check:
+    known = {gap.message for gap in before.gaps}
+    failed = [gap for gap in after.gaps if gap.kind == "would-fail" and gap.message not in known]
+    details = [f"{gap.span.path if gap.span else ''}: {gap.message}" for gap in failed]
+    return Check("the project replays from empty", not failed, tuple(details))
+
+
+def _is_gone(cure: Cure, after: Diagnosis) -> Check:
+    left = {finding.fingerprint: finding for finding in after.findings}
+    promised = {finding.fingerprint for proposal in cure.proposals for finding in proposal.findings}
+    stays = [left[fingerprint] for fingerprint in sorted(promised & left.keys())]
+    details = [f"{finding.rule} {finding.problem.object}" for finding in stays]
+    return Check("the findings are gone", not stays, tuple(details))
+
+
+def _none_is_new(before: Diagnosis, after: Diagnosis) -> Check:
+    known = {(finding.rule, finding.problem.object) for finding in before.findings}
+    new = [finding for finding in after.findings if (finding.rule, finding.problem.object) not in known]
+    details = [f"{finding.rule} {finding.problem.object}: {finding.problem.cause}" for finding in new]
+    return Check("no finding is new", not new, tuple(details))
+
+
+def _exact(cure: Cure, before: Diagnosis, after: Diagnosis) -> Check:
+    found = surprises(before.schema, after.schema, cure.changes)
+    return Check("the schema changed in the proposed places and nowhere else", not found, tuple(found))
+
+
+#: Flows that fail because a row of the mirror outlives its account, which could not happen while nobody had a row.
+_OUTLIVING = frozenset(("flow outliving-token",))
+
+
+def _rehearsed(cure: Cure, findings: Diagnosis, before: Rehearsal, after: Rehearsal) -> Check:
+    """What failed and is cured passes, and nothing fails that had passed.
+
+    A mirror that is filled from now on and has no identity key keeps rows of deleted accounts; where that finding was
+    not to be cured, it stands for the flows that fail of it.
+    """
+    former, latter = set(before.failures()), set(after.failures())
+    unlinked = any(finding.rule == "unlinked-mirror" for finding in findings.findings)
+    known = (_OUTLIVING if unlinked else frozenset()) & (latter - former)
+    worse = sorted(latter - former - known)
+    stays = sorted(name for name in latter & former if _is_promised(name, cure.changes))
+    details = [f"{name} fails, and did not before" for name in worse] + [f"{name} still fails" for name in stays]
+    told = [f"{name} fails: a row outlives its account, which unlinked-mirror reports" for name in sorted(known)]
+    return Check("production's flows pass where they were cured", not details, (*details, *told))
+
+
+def _is_promised(name: str, wanted: Sequence[Change]) -> bool:
+    """Whether a cure promises that this no longer fails."""
+    kind, _, subject = name.partition(" ")
+    fills = any(isinstance(change, changes.CreateSyncTrigger) for change in wanted)
+    retargeted = {str(change.key.ref) for change in wanted if isinstance(change, changes.RetargetForeignKey)}
+    if kind == "reference":
+        return subject in retargeted or fills
+    return kind == "flow" and fills and subject.startswith("sign-up")
+
+
+# A database that is in use
+
+
+def _with_rows(cure: Cure, server: Server) -> Iterator[Check]:
+    old = [script_of(source) for source in cure.before.migrations.files]
+    before = cure.before
+    with server.database() as migrated:
+        run_scripts(server, migrated, old)
+        base = prepare(server, migrated, _schema(cure, server, migrated), before.identities.all, {})
+        _fill(server, base)
+        start, counted = _schema(cure, server, base.database), _counts(cure, server, base.database)
+        outcome = _run(server, base.database, [file for file in cure.files if file.kind == "migration"])
+        yield _ran("the plan runs on a database with rows", outcome)
+        middle = _schema(cure, server, base.database)
+        found = surprises(start, middle, cure.changes)
+        yield Check("and arrives at the proposed schema", not found, tuple(found))
+        yield _kept("no row is lost on the way", counted, _counts(cure, server, base.database))
+        broken = (
+            [query for query in cure.plan.verification if _has_rows(server, base.database, query)] if cure.plan else []
+        )
+        yield Check("the verification queries find nothing", not broken, tuple(broken))
+        outcome = _run(server, base.database, [file for file in cure.files if file.kind == "rollback"])
+        yield _ran("the rollback runs", outcome)
+        left = differences(start, _schema(cure, server, base.database))
+        yield Check("and restores the schema", not left, tuple(f"{ref} is {how}" for ref, how in left.items()))
+        yield _kept("no row is lost on the way back", counted, _counts(cure, server, base.database))
+
+
+def _fill(server: Server, base: Base) -> None:
+    """Rows as production has them: among them those of an account without its row in the mirror."""
+    with server.connect(base.database, server.superuser) as session:
+        for prepared in base.prepared:
+            if prepared.row is None:
+                continue
+            reference = prepared.reference
+            with suppress(StatementError):
+                session.run(prepared.row.insert())
+            if reference.key.target.table == prepared.identity.source.table:
+                with suppress(StatementError):
+                    session.run(prepared.row.insert({reference.column: UNMIRRORED.literal}))
+
+
+def _run(server: Server, database: str, files: Sequence[FileChange]) -> Outcome:
+    return run_scripts(server, database, [script_of(Source(file.path, file.after)) for file in files])
+
+
+def _ran(name: str, outcome: Outcome) -> Check:
+    details = [f"{failure.path}: {failure.report.sqlstate} {failure.report.message}" for failure in outcome.failures]
+    return Check(name, not details, tuple(details))
+
+
+def _schema(cure: Cure, server: Server, database: str) -> Schema:
+    with server.connect(database, server.superuser) as session:
+        return read_catalog(session, cure.before.platform.managed_schemas)
+
+
+def _counts(cure: Cure, server: Server, database: str) -> dict[QName, int]:
+    tables = [table.name for table in cure.before.replayed.schema.own_tables if table.kind == "table"]
+    tables += [identity.source.table for identity in cure.before.identities.all]
+    found: dict[QName, int] = {}
+    with server.connect(database, server.superuser) as session:
+        for table in tables:
+            with suppress(StatementError):
+                found[table] = int(session.value(f"select count(*) from {table}"))
+    return found
+
+
+def _kept(name: str, before: dict[QName, int], after: dict[QName, int]) -> Check:
+    lost = [f"{table}: {count} rows, then {after.get(table, 0)}" for table, count in before.items()]
+    lost = [line for line, (table, count) in zip(lost, before.items(), strict=True) if after.get(table, 0) < count]
+    return Check(name, not lost, tuple(lost))
+
+
+def _has_rows(server: Server, database: str, query: str) -> bool:
+    with server.connect(database, server.superuser) as session:
+        return session.value(f"select exists ({query})") is True

@@ -1,0 +1,78 @@
+"""Which migrations a database has run, and how a project delivers new ones."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from referee.errors import UsageError
+from referee.model.repair import Way
+from referee.postgres.session import connect, describe
+from referee.read.projects import Migrations
+from referee.read.supabase import MIGRATION
+
+_HISTORY = "select version from supabase_migrations.schema_migrations"
+_HAS_HISTORY = "select to_regclass('supabase_migrations.schema_migrations') is not null"
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """``known`` is whether anything tells; ``paths`` are the files that have run, ``because`` says how it is known."""
+
+    known: bool
+    paths: frozenset[str]
+    because: str
+
+
+def shipped(migrations: Migrations, url: str | None, password: str | None, through: str | None) -> Shipped:
+    """What is known of the files that have run; without evidence all may have.
+
+    Raises UsageError for a version that no file has, and ServerError for a database that cannot be read.
+    """
+    if through is not None:
+        return _through(migrations, through)
+    if url is not None:
+        return _in_database(migrations, url, password)
+    return Shipped(False, frozenset(), "nothing says that no database has run the files")
+
+
+def version_of(path: str) -> str | None:
+    """The version in a file's name; None where it has none."""
+    found = MIGRATION.fullmatch(os.path.basename(path))
+    return found[1] if found is not None else None
+
+
+def _through(migrations: Migrations, through: str) -> Shipped:
+    if through.lower() == "none":
+        return Shipped(True, frozenset(), "--shipped-through none says that no database has run the files")
+    versions = {source.path: version_of(source.path) or os.path.basename(source.path) for source in migrations.files}
+    last = next((path for path, version in versions.items() if through in (version, os.path.basename(path))), None)
+    if last is None:
+        known = ", ".join(list(versions.values())[-3:])
+        raise UsageError(f'No migration has the version "{through}". The last ones are {known}.')
+    paths = list(versions)
+    return Shipped(True, frozenset(paths[: paths.index(last) + 1]), f"--shipped-through says that {last} has run")
+
+
+def _in_database(migrations: Migrations, url: str, password: str | None) -> Shipped:
+    where = describe(url)
+    with connect(url) if password is None else connect(url, password=password) as session:
+        if not session.value(_HAS_HISTORY):
+            return Shipped(False, frozenset(), f"{where} keeps no history of migrations")
+        versions = {version for (version,) in session.rows(_HISTORY)}
+    ran = frozenset(source.path for source in migrations.files if version_of(source.path) in versions)
+    count = f"{len(ran)} of {len(migrations.files)} files"
+    return Shipped(True, ran, f"the history of {where} holds {count}")
+
+
+def deployment(migrations: Migrations, way: Way) -> tuple[str, ...]:
+    """The commands of the project's own tool that test and deliver a change."""
+    if migrations.kind != "supabase":
+        first = (
+            "psql --set ON_ERROR_STOP=1 --file FILE" if way == "migration" else "rebuild the database from the files"
+        )
+        return (f"{first}  # each new file, in order" if way == "migration" else first,)
+    found = ["supabase db reset"]
+    if migrations.test_files:
+        found.append("supabase test db")
+    return (*found, "supabase db push") if way == "migration" else tuple(found)
