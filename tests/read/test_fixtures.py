@@ -79,6 +79,15 @@ def test_known_helpers_of_others_count() -> None:
     assert filled(file) == [("public.users", "authenticated")]
 
 
+def test_the_function_of_a_trigger_is_no_fixture() -> None:
+    (file,) = read(
+        "create function f() returns trigger language plpgsql as $$ begin insert into users values (1); end $$;"
+        "create function g() returns void language sql as 'insert into users values (1)'; select g();"
+    )
+    assert [fill.unit for fill in file.fills] == ["public.g"]
+    assert file.calls == {"g"}
+
+
 def test_an_update_fills_nothing() -> None:
     (file,) = read("update users set id = id")
     assert file.fills == ()

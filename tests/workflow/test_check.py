@@ -74,6 +74,18 @@ def test_a_comment_in_a_seed_keeps_a_finding_quiet(tmp_path: Path) -> None:
     assert diagnosis.notices == ()
 
 
+def test_a_function_that_nobody_calls_is_no_fixture(tmp_path: Path) -> None:
+    backfill = """
+    create function public.backfill() returns void language sql as
+      'insert into public.profiles select id from auth.users';
+    insert into auth.users (id) values ('a0000000-0000-4000-8000-000000000001');
+    """
+    for called in (False, True):
+        seed = backfill + "select public.backfill();" * called
+        rules = {finding.rule for finding in check(project(tmp_path / str(called), seed), CONFIG).findings}
+        assert ("masking-fixture" in rules) is called
+
+
 def test_a_seed_that_cannot_be_read_is_a_gap_and_the_rest_is_checked(tmp_path: Path) -> None:
     folder = project(tmp_path, SEED)
     (folder / "supabase" / "seed.sql").write_bytes(b"insert into \xff")

@@ -47,6 +47,7 @@ class FixtureFile:
     """One file. ``roles`` are those that it takes, ``place`` its first statement that touches rows.
 
     ``makers`` are the units in which an account comes into being: by hand, or by a helper that is called there.
+    ``calls`` are the bare names of the functions that the file itself calls.
     """
 
     path: str
@@ -55,6 +56,7 @@ class FixtureFile:
     bypasses: tuple[Bypass, ...] = ()
     roles: frozenset[str] = frozenset()
     makers: frozenset[str] = frozenset()
+    calls: frozenset[str] = frozenset()
     place: Place | None = None
 
 

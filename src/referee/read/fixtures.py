@@ -119,6 +119,7 @@ class _Reader:
     role: str | None = None
     roles: set[str] = field(default_factory=set)
     makers: set[str] = field(default_factory=set)
+    calls: set[str] = field(default_factory=set)
     fills: list[Fill] = field(default_factory=list)
     bypasses: list[Bypass] = field(default_factory=list)
     first: Place | None = None
@@ -133,6 +134,7 @@ class _Reader:
             tuple(self.bypasses),
             frozenset(self.roles),
             frozenset(self.makers),
+            frozenset(self.calls),
             self.first,
         )
 
@@ -155,6 +157,8 @@ class _Reader:
             self.role = role
 
     def _call(self, event: Called) -> None:
+        if not event.unit:
+            self.calls.add(event.name)
         helper = self.helpers.get(event.name)
         if helper is None:
             return

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from referee.model.finding import Note, Problem, Severity
 from referee.model.fixtures import Fill, FixtureFile, FixtureKind, Fixtures
@@ -76,11 +76,12 @@ class MaskingFixture(FixtureRule):
             files = [file for file in fixtures.files if file.kind == kind]
             if not any(file.makers for file in files):
                 continue
+            called = frozenset(name for file in files for name in file.calls)
             for identity in identities.all:
                 for mirror in identity.mirrors:
                     if _matters(identity, mirror):
                         for file in files:
-                            yield from _problems(kind, file, identity, mirror)
+                            yield from _problems(kind, file, identity, mirror, called)
 
 
 def _matters(identity: Identity, mirror: Mirror) -> bool:
@@ -89,11 +90,14 @@ def _matters(identity: Identity, mirror: Mirror) -> bool:
     return (relied_on or bool(mirror.synced_by)) and not is_guess(mirror)
 
 
-def _problems(kind: FixtureKind, file: FixtureFile, identity: Identity, mirror: Mirror) -> Iterator[Problem]:
+def _problems(
+    kind: FixtureKind, file: FixtureFile, identity: Identity, mirror: Mirror, called: Collection[str]
+) -> Iterator[Problem]:
     seen: set[str] = set()
     for fill in file.fills:
         adds = bool(mirror.synced_by) and fill.on_conflict == "update"
-        if fill.table == mirror.table and fill.role is None and not adds and fill.unit not in seen:
+        runs = fill.unit == file.path or fill.unit in file.makers or fill.unit.rpartition(".")[2] in called
+        if fill.table == mirror.table and fill.role is None and runs and not adds and fill.unit not in seen:
             seen.add(fill.unit)
             yield _problem(kind, file, fill, identity, mirror)
 

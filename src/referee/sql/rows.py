@@ -166,8 +166,13 @@ def _create(text: str, cut: Statement) -> Iterator[Event]:
     if not re.match(r"create\s+(?:or\s+replace\s+)?(?:function|procedure)\b", text, re.IGNORECASE):
         return
     for record in read_statement(text, cut.start):
-        if isinstance(record.action, records.CreateFunction):
+        # A trigger function belongs to the schema, in whatever file it stands: nobody calls it.
+        if isinstance(record.action, records.CreateFunction) and not _is_for_triggers(record.action):
             yield from _of_function(record.action)
+
+
+def _is_for_triggers(function: records.CreateFunction) -> bool:
+    return function.returns is not None and function.returns.name == "trigger"
 
 
 def _of_function(function: records.CreateFunction) -> Iterator[Event]:
