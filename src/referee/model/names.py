@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-# Keywords that quote_ident() quotes: every keyword that is not "unreserved" (PostgreSQL 18, src/include/parser/kwlist.h).
+# Keywords that quote_ident() quotes: all that are not "unreserved" (PostgreSQL 18, src/include/parser/kwlist.h).
 _QUOTED_KEYWORDS = frozenset(
     """
     all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case cast

@@ -1,7 +1,7 @@
 """The grammar of Postgres: libpg_query, as the postgast wheel carries it.
 
-Only the shared library of the wheel is used. Its JSON trees, decoded by msgspec, cost a third of its protobuf objects and
-save the import of protobuf (measured with 12,000 statements: 170 ms against 490 ms).
+Only the shared library of the wheel is used. Its JSON trees, decoded by msgspec, cost a third of its protobuf objects
+and save the import of protobuf (measured with 12,000 statements: 170 ms against 490 ms).
 
 Offsets in a tree count **bytes** of UTF-8; ``char_offsets`` turns them into characters.
 """
@@ -25,7 +25,7 @@ from referee.errors import RefereeError
 Tree = dict[str, Any]
 
 # libpg_query recurses on the C stack without a limit of its own: 200,000 nested operators end the process. Up to this
-# length any nesting fits in the usual 8 MB; longer texts are parsed on a thread with a stack that fits their worst case.
+# length any nesting fits in the usual 8 MB; longer texts are parsed on a thread whose stack fits their worst case.
 _SHORT = 8_000
 _LONG = 1_000_000
 _STACK_BYTES_PER_CHARACTER = 1_000
@@ -64,7 +64,7 @@ class _Result(ctypes.Structure):
 def _load() -> ctypes.CDLL:
     spec = importlib.util.find_spec("postgast")
     if spec is None or spec.origin is None:
-        raise RefereeError("The package postgast, which carries Postgres' grammar, is not installed: pip install postgast")
+        raise RefereeError("postgast, which carries Postgres' grammar, is not installed: pip install postgast")
     name = {"darwin": "libpg_query.dylib", "win32": "pg_query.dll"}.get(sys.platform, "libpg_query.so")
     library = ctypes.CDLL(str(Path(spec.origin).parent / name))
     library.pg_query_parse.argtypes = [ctypes.c_char_p]
