@@ -12,7 +12,6 @@ from referee.platforms import SUPABASE
 from referee.postgres.programs import find_programs
 from referee.postgres.server import Server, start_server
 
-
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("referee", deadline=None)
 settings.load_profile("referee")
