@@ -224,6 +224,12 @@ class Schedule:
     """Positions of the statements that failed, and how."""
     missed: int = 0
     """For migrations: users that ended up without their mirror row."""
+    question: str = ""
+    """The query that counts the missed."""
+    setup: tuple[Step, ...] = ()
+    """What sets the scene, before any of the sessions begins."""
+    migrations: int | None = None
+    """How many of the project's migrations run before that; None for all."""
 
 
 @dataclass(frozen=True, slots=True)

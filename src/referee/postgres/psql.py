@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from referee.model.names import quote
 from referee.postgres.router import Router
@@ -37,14 +37,11 @@ def become(role: str, settings: Settings) -> list[str]:
     return ["reset session authorization", "reset all", *sets, f"set session authorization {quote(role)}"]
 
 
-def write_scripts(router: Router, scripts: Iterable[Script], settings: Settings) -> Iterator[str]:
-    """The lines of a psql script that runs files one after the other, and goes on where a statement fails."""
-    yield "\\set ON_ERROR_ROLLBACK on"
-    for script in scripts:
-        yield f"-- {' '.join(script.path.split())}"
-        yield from (f"{statement};" for statement in become(router.role, settings))
-        yield from _file(router, script)
-    yield "\\set ON_ERROR_ROLLBACK off"
+def write_script(router: Router, script: Script, settings: Settings) -> str:
+    """One file as psql text, run as the migration role; a statement that fails does not keep the rest from running."""
+    head = ["\\set ON_ERROR_ROLLBACK on", f"-- {' '.join(script.path.split())}"]
+    login = [f"{statement};" for statement in become(router.role, settings)]
+    return "\n".join([*head, *login, *_file(router, script), "\\set ON_ERROR_ROLLBACK off"])
 
 
 def _file(router: Router, script: Script) -> Iterator[str]:

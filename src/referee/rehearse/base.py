@@ -95,6 +95,7 @@ class Base:
 
     database: str
     superuser: str
+    schema: Schema
     rows: dict[int, list[Row]] = field(default_factory=lambda: defaultdict(list))
     """What was inserted for each person who exists from the beginning, by number."""
     upserts: list[Upsert] = field(default_factory=list)
@@ -158,7 +159,7 @@ def prepare(
     supplied: Mapping[QName, Mapping[str, str]],
 ) -> Base:
     """Makes the base on a clone of ``template``, which holds the project's migrations."""
-    base = Base(server.create_database(template=template), server.superuser)
+    base = Base(server.create_database(template=template), server.superuser, schema)
     with server.connect(base.database, base.superuser, LIMITS) as session:
         session.run(f"begin; {OUTSIDE}")
         maker = RowMaker(session, schema, users_of(identities), supplied, (OTHER,))

@@ -57,7 +57,7 @@ class Leaving:
         return users_of(self.identities)
 
     def run(self) -> Deletion:
-        base = Base(self.stage.database, self.stage.server.superuser)
+        base = Base(self.stage.database, self.stage.server.superuser, self.schema)
         arrival = self._arrive(base)
         filling = list(self._fill(base))
         steps = (*arrival, *filling)

@@ -11,7 +11,9 @@ from referee.model.rehearsal import (
     PRODUCTION,
     Failure,
     FlowResult,
+    Race,
     Rehearsal,
+    Schedule,
     Step,
     WorldVerdict,
     is_broken,
@@ -26,24 +28,28 @@ Settings = Mapping[str, Sequence[tuple[str, str]]]
 class Project:
     """What every script of a project begins with.
 
-    ``name`` is what it is called, ``migrations`` a psql text that runs them, ``landmark`` a table that they create:
-    where it exists, they are taken to have run. ``settings`` is what logging in as each role sets.
+    ``name`` is what it is called, ``migrations`` are psql texts that run one each, ``landmark`` is a table that they
+    create: where it exists, they are taken to have run. ``settings`` is what logging in as each role sets.
     """
 
     name: str
-    migrations: str
+    migrations: tuple[str, ...]
     landmark: str | None
     settings: Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A failure to be shown: the name of its file, what it is, what is expected, and the statements that lead there."""
+    """A failure to be shown: the name of its file, what it is, what is expected, and the statements that lead there.
+
+    ``schedule`` is an order of sessions that run at once, behind the steps.
+    """
 
     name: str
     title: str
     expected: str
     steps: tuple[Step, ...]
+    schedule: Schedule | None = None
 
 
 def scenes(rehearsal: Rehearsal) -> Iterator[Scene]:
@@ -67,11 +73,25 @@ def scenes(rehearsal: Rehearsal) -> Iterator[Scene]:
     if deletion is not None and deletion.first is not None:
         title = "deletion of a user who has rows everywhere"
         yield Scene("deletion", title, _said(deletion.first.failure), deletion.steps)
+    for race in rehearsal.races:
+        if race.shortest_failure is not None:
+            yield _race(race, race.shortest_failure)
 
 
 def _flow(flow: FlowResult) -> Scene:
     expected = _said(flow.failed_step.failure) if flow.failed_step is not None else f"P0004 {flow.reason}"
     return Scene(f"flow-{flow.flow}", flow.title, expected, flow.steps)
+
+
+def _race(race: Race, schedule: Schedule) -> Scene:
+    expected = _said(schedule.failed[0][1]) if schedule.failed else f"P0004 {_missed(schedule)}"
+    return Scene(
+        f"race-{race.name}", f"the shortest order that fails of {race.title}", expected, schedule.setup, schedule
+    )
+
+
+def _missed(schedule: Schedule) -> str:
+    return f"{schedule.missed} users are without a mirror row"
 
 
 def _expected(verdict: WorldVerdict) -> str:
@@ -99,7 +119,10 @@ def file_names(found: Sequence[Scene]) -> list[str]:
 
 def render(scene: Scene, project: Project) -> str:
     """The whole script. psql ends with status 3 at the statement that fails."""
-    return "\n".join([*_head(scene, project), *_migrations(project), *_steps(scene.steps, project.settings)]) + "\n"
+    lines = [*_head(scene, project), *_migrations(scene, project), *_steps(scene.steps, project.settings)]
+    if scene.schedule is not None:
+        lines += _at_once(scene.schedule, project.settings)
+    return "\n".join(lines) + "\n"
 
 
 def _head(scene: Scene, project: Project) -> Iterator[str]:
@@ -115,13 +138,15 @@ def _head(scene: Scene, project: Project) -> Iterator[str]:
     yield "\\o /dev/null"
 
 
-def _migrations(project: Project) -> Iterator[str]:
-    # What psql skips it still reads, and rows of COPY would confuse it.
-    is_skippable = project.landmark is not None and "\n\\.\n" not in project.migrations
+def _migrations(scene: Scene, project: Project) -> Iterator[str]:
+    wanted = None if scene.schedule is None else scene.schedule.migrations
+    text = "\n".join(project.migrations[:wanted])
+    # What psql skips it still reads, and rows of COPY would confuse it. Some migrations alone show nothing afterwards.
+    is_skippable = project.landmark is not None and "\n\\.\n" not in text and wanted is None
     if is_skippable:
         yield f"select to_regclass({_literal(project.landmark or '')}) is null as bare \\gset"
         yield "\\if :bare"
-    yield project.migrations
+    yield text
     if is_skippable:
         yield "\\endif"
     yield ""
@@ -137,6 +162,84 @@ def _steps(steps: Iterable[Step], settings: Settings) -> Iterator[str]:
             yield from (f"{statement};" for statement in _become(step.role, settings))
             session = step.session
         yield f"{step.sql};"
+
+
+# Sessions that run at once
+
+
+def _at_once(schedule: Schedule, settings: Settings) -> Iterator[str]:
+    """Each session is a connection of dblink's, so that one psql can lead them all."""
+    yield ""
+    yield "-- Sessions that run at once: connections of dblink, back to this database."
+    yield "reset session authorization;"
+    yield "reset all;"
+    yield "create extension if not exists dblink with schema public;"
+    yield "\\set connection 'host=' :HOST ' port=' :PORT ' dbname=' :DBNAME ' user=' :USER"
+    yield "create temporary table replay (session text, pid int);"
+    for session, role in dict.fromkeys((step.session, step.role) for step in schedule.steps):
+        yield f"select public.dblink_connect({_literal(session)}, :'connection');"
+        yield (
+            f"insert into replay select {_literal(session)}, pid"
+            f" from public.dblink({_literal(session)}, 'select pg_backend_pid()') as backend (pid int);"
+        )
+        yield from (_exec(session, statement) for statement in _become(role, settings))
+    yield from _turns(schedule)
+
+
+def _turns(schedule: Schedule) -> Iterator[str]:
+    waiting: set[str] = set()
+    session = ""
+    for position, step in enumerate(schedule.steps):
+        if step.session != session:
+            session = step.session
+            yield f"\n-- {_line(session)}"
+        if session in waiting:
+            yield from _fetch(session)
+            waiting.discard(session)
+        if position in schedule.waits:
+            waiting.add(session)
+            yield from _send(session, step.sql)
+        else:
+            yield _exec(session, step.sql)
+    for session in sorted(waiting):
+        yield from _fetch(session)
+    if schedule.missed:
+        reason = _literal(_missed(schedule))
+        yield f"do $referee$ begin assert ({schedule.question}) = 0, {reason}; end $referee$;"
+
+
+def _exec(session: str, sql: str, fails: str = "true") -> str:
+    return f"select public.dblink_exec({_literal(session)}, {_dollars(_command(sql))}, {fails});"
+
+
+def _send(session: str, sql: str) -> Iterator[str]:
+    """Sends a statement that will wait for a lock, and goes on when it does."""
+    name = _literal(session)
+    yield f"select public.dblink_send_query({name}, {_dollars(_command(sql))});"
+    yield (
+        "do $referee$ begin while not exists (select from pg_locks join replay using (pid)"
+        f" where not granted and session = {name}) loop perform pg_sleep(0.01); end loop; end $referee$;"
+    )
+
+
+def _fetch(session: str) -> Iterator[str]:
+    name = _literal(session)
+    yield f"select * from public.dblink_get_result({name}) as result (status text);"
+    yield f"select * from public.dblink_get_result({name}) as result (status text);"
+
+
+def _command(sql: str) -> str:
+    """The statement without rows: dblink_exec takes none."""
+    if not sql.lower().startswith("select "):
+        return sql
+    return f"do $rows$ begin perform * from ({sql}) as rows; end $rows$"
+
+
+def _dollars(text: str) -> str:
+    tag = "step"
+    while f"${tag}$" in text:
+        tag += "_"
+    return f"${tag}${text}${tag}$"
 
 
 def _become(role: str, settings: Settings) -> Iterator[str]:

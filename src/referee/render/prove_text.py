@@ -274,15 +274,10 @@ class _Page:
             yield from self._schedule(race.shortest_failure)
 
     def _schedule(self, schedule: Schedule) -> Iterator[str]:
-        failures = dict(schedule.failed)
-        rows = []
-        for position, step in enumerate(schedule.steps):
-            end = "waits for a lock" if position in schedule.waits else ""
-            if position in failures:
-                end = f"{failures[position].sqlstate} {clean(failures[position].message)}"
-            rows.append([f"    {position + 1}", clean(step.session), clean(_short(step.sql, 50)), end])
         yield "  The shortest that fails:"
-        yield from columns(rows)
+        yield from columns(
+            [["   ", clean(session), clean(text), clean(end)] for session, text, end in _turns(schedule)]
+        )
         if schedule.missed:
             yield f"    {count(schedule.missed, 'user')} left without a mirror row"
 
@@ -350,6 +345,37 @@ class _Page:
         left = len(self.rehearsal.unverified) - len(shown)
         if left:
             yield f"  and {left} more that the verdicts leave open (--verbose lists them)"
+
+
+def _turns(schedule: Schedule) -> Iterator[tuple[str, str, str]]:
+    """What each session does until another one comes, or until it commits: the session, the statements, the end."""
+    failures = dict(schedule.failed)
+    turn: list[int] = []
+    for position, step in enumerate(schedule.steps):
+        turn.append(position)
+        following = schedule.steps[position + 1] if position + 1 < len(schedule.steps) else None
+        if following is None or following.session != step.session or step.sql == "commit":
+            yield step.session, _turn([schedule.steps[at].sql for at in turn]), _turn_end(turn, schedule, failures)
+            turn = []
+
+
+def _turn(statements: Sequence[str]) -> str:
+    own = [sql for sql in statements if sql not in ("begin", "commit") and not sql.startswith("select set_config(")]
+    if not own:
+        return statements[-1]
+    words = [_short(own[-1] if statements[-1] != "commit" else own[0], 60)]
+    if len(own) > 1:
+        words.append(f"and {len(own) - 1} more")
+    if statements[-1] == "commit":
+        words.append("commit")
+    return ", ".join(words)
+
+
+def _turn_end(turn: Sequence[int], schedule: Schedule, failures: Mapping[int, Failure]) -> str:
+    for position in turn:
+        if position in failures:
+            return _said(failures[position])
+    return "waits for a lock" if any(position in schedule.waits for position in turn) else ""
 
 
 def _tally(outcomes: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from referee.model.rehearsal import (
     Conditions,
     Deletion,
     FlowResult,
+    Race,
     ReferenceResult,
     Rehearsal,
     Unverified,
@@ -26,7 +27,7 @@ from referee.model.schema import Schema
 from referee.model.source import Location, Span
 from referee.platforms import Platform
 from referee.postgres.programs import Programs
-from referee.postgres.psql import role_settings, write_scripts
+from referee.postgres.psql import role_settings, write_script
 from referee.postgres.scripts import Outcome, Script, router_for, run_scripts
 from referee.postgres.server import Server, start_server
 from referee.read.catalog import read_catalog
@@ -35,6 +36,8 @@ from referee.rehearse.base import Base, prepare
 from referee.rehearse.blame import Blame
 from referee.rehearse.deletion import consequences
 from referee.rehearse.flows import FLOWS, Cast, Flow, play
+from referee.rehearse.migrating import race_of_migrations
+from referee.rehearse.races import race_of_arrival
 from referee.rehearse.references import Prober, probe_all
 from referee.rehearse.stage import LIMITS, Stage, stage_on
 from referee.rehearse.worlds import Worlds
@@ -102,9 +105,9 @@ def prove(
     tell("starting a server")
     with start_server(reading.platform, programs) as server:
         modes = wish.privileges or (reading.platform.default_mode,)
-        runs = [_Rehearsing(reading, config, wish, server, mode, tell) for mode in modes]
-        rehearsals = tuple(run.run(scripts) for run in runs)
-        return Proof(reading.migrations, reading.platform, rehearsals, runs[0].project(scripts))
+        runs = [_Rehearsing(reading, config, wish, server, mode, tell, scripts) for mode in modes]
+        rehearsals = tuple(run.run() for run in runs)
+        return Proof(reading.migrations, reading.platform, rehearsals, runs[0].project())
 
 
 def emit(proof: Proof, folder: str | os.PathLike[str]) -> list[Path]:
@@ -146,18 +149,20 @@ class _Rehearsing:
     server: Server
     mode: str
     tell: Tell
+    scripts: tuple[Script, ...]
     migrated: str = ""
+    identities: tuple[Identity, ...] = ()
 
     @property
     def platform(self) -> Platform:
         return self.reading.platform
 
-    def run(self, scripts: Sequence[Script]) -> Rehearsal:
-        self.tell(f"running {len(scripts)} migrations ({self.mode} privileges)")
+    def run(self) -> Rehearsal:
+        self.tell(f"running {len(self.scripts)} migrations ({self.mode} privileges)")
         migrated = self.migrated = self.server.create_database(self.mode)
-        outcome = run_scripts(self.server, migrated, scripts)
+        outcome = run_scripts(self.server, migrated, self.scripts)
         schema = self._read(migrated)
-        identities = identify(schema, identity_options(self.config, self.platform)).all
+        identities = self.identities = identify(schema, identity_options(self.config, self.platform)).all
         if not identities:
             raise UsageError(
                 f"{self.reading.migrations.name} has no table that owns identities, so there is nothing to rehearse. "
@@ -169,26 +174,28 @@ class _Rehearsing:
         flows = self._flows(migrated, identities, base, blame)
         setups, references, writes = self._references(schema, base, blame)
         deletion = self._deletion(migrated, schema, identities, blame)
+        races = self._races(base, references, setups, blame)
         return Rehearsal(
             conditions=Conditions(self.server.version, self.platform.name, self.mode, outcome.stand_ins),
             source=identities[0].source,
             mirrors=tuple(mirror.target for identity in identities for mirror in identity.mirrors),
             flows=flows,
-            setups=setups,
-            references=references,
-            writes=writes,
+            setups=setups if self.wish.wants("references") or self.wish.wants("writes") else (),
+            references=references if self.wish.wants("references") else (),
+            writes=writes if self.wish.wants("writes") else (),
+            races=races,
             deletion=deletion,
             unverified=tuple(self._unverified(outcome)),
         )
 
-    def project(self, scripts: Sequence[Script]) -> Project:
+    def project(self) -> Project:
         """What a script needs so that it can be run elsewhere."""
         with self.server.connect(self.migrated, self.server.superuser) as session:
             router, settings = router_for(self.server, session), role_settings(session)
-        text = "\n".join(write_scripts(router, scripts, settings))
+        texts = tuple(write_script(router, script, settings) for script in self.scripts)
         tables = self.reading.replayed.schema.own_tables
         landmark = str(tables[0].name) if tables else None
-        return Project(self.reading.migrations.name, text, landmark, settings)
+        return Project(self.reading.migrations.name, texts, landmark, settings)
 
     def _read(self, database: str) -> Schema:
         with self.server.connect(database, self.server.superuser) as session:
@@ -209,7 +216,7 @@ class _Rehearsing:
     def _references(
         self, schema: Schema, base: Base, blame: Blame
     ) -> tuple[tuple[WorldSetup, ...], tuple[ReferenceResult, ...], tuple[WriteResult, ...]]:
-        if not (self.wish.wants("references") or self.wish.wants("writes")):
+        if not any(map(self.wish.wants, ("references", "writes", "races"))):
             return (), (), ()
         self.tell("trying each user reference")
         stage = Stage(self.server, base.database)
@@ -217,11 +224,26 @@ class _Rehearsing:
         stage.close()
         with self.server.connect(base.database, self.server.superuser, LIMITS) as session:
             references, writes = probe_all(Prober(session, self.platform, schema, blame, base), scenes)
-        return (
-            tuple(scene.setup for scene in scenes),
-            references if self.wish.wants("references") else (),
-            writes if self.wish.wants("writes") else (),
-        )
+        return tuple(scene.setup for scene in scenes), references, writes
+
+    def _races(
+        self, base: Base, references: Sequence[ReferenceResult], setups: Sequence[WorldSetup], blame: Blame
+    ) -> tuple[Race, ...]:
+        if not self.wish.races or not self.wish.wants("races"):
+            return ()
+        self.tell("trying the orders in which sessions can run")
+        limit = self.wish.schedules
+        arrival = race_of_arrival(self.server, self.platform, base, references, setups, blame, limit)
+        with self.server.connect(self.migrated, self.server.superuser) as session:
+            router = router_for(self.server, session)
+        migrations = race_of_migrations(self.server, router, self.scripts, self.identities, self._build, blame, limit)
+        return (arrival,) if migrations is None else (arrival, migrations)
+
+    def _build(self, scripts: Sequence[Script]) -> str:
+        """A database in which some of the migrations have run."""
+        database = self.server.create_database(self.mode)
+        run_scripts(self.server, database, scripts)
+        return database
 
     def _deletion(self, migrated: str, schema: Schema, identities: Sequence[Identity], blame: Blame) -> Deletion | None:
         if not self.wish.wants("deletion"):
