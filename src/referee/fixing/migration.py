@@ -122,7 +122,7 @@ def _key_steps(planner: _Planner, asked: Questions, former: ForeignKey | None, k
         yield _validate(asked, key, key.name)
         return
     if former is None:
-        yield _add_key(key, key.name, (_drop_text(key, key.name),))
+        yield _referenced_first(key, _add_key(key, key.name, (_drop_text(key, key.name),)))
         yield _validate_if_clean(asked, key)
         return
     table = planner.table(key.table)
@@ -130,8 +130,7 @@ def _key_steps(planner: _Planner, asked: Questions, former: ForeignKey | None, k
     yield _add_key(key, new, ())
     if former.validated:
         yield _validate(asked, key, new)
-    yield _drop_key(former, former.name, _restoring(asked, former))
-    yield _rename_key(key, new, former.name)
+    yield _swap(asked, former, key, new)
 
 
 def _is_taken(table: Table, name: str) -> bool:
@@ -160,6 +159,12 @@ def _add_key(key: ForeignKey, name: str, undo: tuple[str, ...]) -> Step:
         hazards=(_QUEUE.format(limits.lock),),
         undo=undo,
     )
+
+
+def _referenced_first(key: ForeignKey, step: Step) -> Step:
+    """A sign-up locks the source and then the mirror; taking the locks in the other order would be a deadlock."""
+    body = f"begin\n  lock table {key.target.table} in share row exclusive mode;\n  {step.sql};\nend"
+    return replace(step, sql=clauses.statement(f"do {_dollars(body)}", "DoStmt"))
 
 
 def _both(key: ForeignKey, mode: str, referenced: str | None = None) -> tuple[Lock, ...]:
@@ -207,13 +212,15 @@ def _drop_key(key: ForeignKey, name: str, undo: tuple[str, ...]) -> Step:
     )
 
 
-def _rename_key(key: ForeignKey, new: str, name: str) -> Step:
-    return Step(
-        Phase.CONTRACT,
-        _alter(key.table, f"rename constraint {quote(new)} to {quote(name)}"),
-        "the new key takes the old one's name, which API requests may use as a hint",
-        (Lock(key.table, "ACCESS EXCLUSIVE"),),
-        undo=(_drop_text(key, name),),
+def _swap(asked: Questions, former: ForeignKey, key: ForeignKey, new: str) -> Step:
+    """One statement, so that there is no time between in which the key has another name, whoever runs the file."""
+    renamed = _alter(key.table, f"rename constraint {quote(new)} to {quote(former.name)}")
+    body = f"begin\n  {_drop_text(former, former.name)};\n  {renamed};\nend"
+    step = _drop_key(former, former.name, (_drop_text(key, former.name), *_restoring(asked, former)))
+    return replace(
+        step,
+        sql=clauses.statement(f"do {_dollars(body)}", "DoStmt"),
+        about=f"the key to {former.target} goes, and the new one takes its name, which API requests may use as a hint",
     )
 
 
@@ -289,8 +296,9 @@ def _create_sync_trigger(planner: _Planner, change: changes.CreateSyncTrigger) -
     planner.steps += [
         Step(
             Phase.EXPAND,
-            found.create_function,
+            clauses.or_replace(found.create_function),
             f"what gives each row of {source} its row in {mirror}",
+            repeatable=True,
             undo=(drop_function,),
         ),
         Step(Phase.EXPAND, found.revoke, "nobody calls it but the trigger", repeatable=True),

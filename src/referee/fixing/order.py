@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from referee.model.plan import Phase, Step
+from referee.model.plan import Phase, Step, Timeouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,9 @@ class Part:
 def cut(steps: Sequence[Step]) -> tuple[Part, ...]:
     """The steps in parts that may each be one transaction.
 
-    A step that has to be alone ends its part; a validation never stands with the key that it validates, and a rename
-    goes with the drop before it, so that no request meets the time between.
+    A step that has to be alone ends its part; what stands before it there can be repeated. A validation never stands
+    with the key that it validates. So any file may be run again after a lock time-out, also where each statement is
+    committed by itself.
     """
     parts: list[list[Step]] = []
     for step in _together(steps):
@@ -40,8 +41,6 @@ def _fits(part: Sequence[Step], step: Step) -> bool:
     last = part[-1]
     if last.phase is not step.phase or not last.in_transaction or not step.in_transaction:
         return False
-    if step.phase is Phase.CONTRACT:
-        return not step.alone
     # Statements that lock nothing may go before one that does.
     return not any(before.alone for before in part) and (not step.alone or not any(before.locks for before in part))
 
@@ -71,7 +70,7 @@ def _head(part: Part, number: int, total: int) -> Iterator[str]:
     if not part.steps[0].in_transaction:
         yield "-- It cannot run inside a transaction, so it stands alone."
     if any(step.alone and step.in_transaction for step in part.steps):
-        yield "-- If it ends with a lock time-out (55P03), nothing has happened: run it again."
+        yield "-- If it ends with a lock time-out (55P03), nothing has changed for anybody: run it again."
 
 
 def _limits(part: Part) -> Iterator[str]:
@@ -101,7 +100,7 @@ def way_back(steps: Sequence[Step]) -> str:
     """The text of the file that takes everything back, the last first; rows that were filled in stay."""
     lines = [
         "-- Written by referee. Takes the schema back to where it was; rows that were filled in stay.",
-        "set lock_timeout = '2s';",
+        f"set lock_timeout = '{Timeouts().lock}';",
         "set statement_timeout = 0;",
     ]
     for step in reversed(_together(steps)):

@@ -30,9 +30,13 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """The limits under which a step runs, as settings; "0" is none."""
+    """The limits under which a step runs, as settings; "0" is none.
 
-    lock: str = "2s"
+    A step gives up its place before the server looks for deadlocks (``deadlock_timeout``, one second), so that it is
+    never a writer who is ended for one.
+    """
+
+    lock: str = "500ms"
     statement: str = "0"
 
 
