@@ -322,3 +322,18 @@ def test_the_examples_that_init_writes_are_toml() -> None:
     for key in KEYS:
         if key.example:
             tomllib.loads(f"{key.name} = {key.example}")
+
+
+def test_rows_are_read_by_table_and_column(tmp_path: Path) -> None:
+    (tmp_path / "referee.toml").write_text(
+        """[rows]\n"public.bands(name)" = "'Examples'"\n'"Odd".t("C d")' = "1 + 1"\n"bands(size)" = "2"\n"""
+    )
+    assert read_config(tmp_path, environ={}).rows == {
+        QName("public", "bands"): {"name": "'Examples'", "size": "2"},
+        QName("Odd", "t"): {"C d": "1 + 1"},
+    }
+
+
+def test_a_row_needs_a_column() -> None:
+    with pytest.raises(UsageError, match="The option --row needs a column and an SQL expression"):
+        read_config(options={"rows": ("public.bands='x'",)}, environ={})

@@ -16,7 +16,7 @@ path = click.argument("path", default=".", metavar="[PATH]")
 
 
 # What a check asks for; the rest is for single commands.
-_COMMON = tuple([key.name for key in KEYS if key.name != "answers"])
+_COMMON = tuple([key.name for key in KEYS if key.name not in ("answers", "rows")])
 
 
 def config_options(names: Iterable[str] = _COMMON) -> Callable[[_F], _F]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @options.format_option("text", "json", "markdown")
 @options.output
 @options.config_options(
-    ("platform", "sources", "canonical", "exclude", "all-files", "declarative", "api-schemas", "cache")
+    ("platform", "sources", "canonical", "exclude", "all-files", "declarative", "api-schemas", "rows", "cache")
 )
 @click.option(
     "--only",

@@ -58,6 +58,7 @@ class Config:
     declarative: bool = False
     api_schemas: tuple[str, ...] | None = None
     answers: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[QName, Mapping[str, str]] = field(default_factory=dict)
     cache: bool = True
     file: Path | None = None
 
@@ -273,6 +274,20 @@ def _answers(key: Key, given: _Given) -> Mapping[str, str]:
     return found
 
 
+def _rows(key: Key, given: _Given) -> Mapping[QName, Mapping[str, str]]:
+    """SQL expressions by table and column."""
+    found: dict[QName, dict[str, str]] = {}
+    for place, value in _pairs(key, given):
+        target = parse_table(place)
+        if target is None or not target.columns or not value:
+            raise given.error(
+                f"{given.where} needs a column and an SQL expression for it, such as "
+                f"\"public.bands(name)\" = \"'The Examples'\"; it has {_shown(place)}."
+            )
+        found.setdefault(target.table, {})[target.columns[0]] = value
+    return found
+
+
 def _sources(key: Key, given: _Given) -> tuple[Target, ...]:
     names = _list(key, given)
     return () if names == ("none",) else tuple(_target(name, given) for name in names)
@@ -313,5 +328,6 @@ _READERS: Mapping[str, Any] = {
     "declarative": _flag,
     "api-schemas": _list,
     "answers": _answers,
+    "rows": _rows,
     "cache": _flag,
 }

@@ -151,6 +151,15 @@ KEYS = (
         default="{}",
         example="""{ "value public.users.role" = "'member'" }""",
     ),
+    Key(
+        "rows",
+        "pairs",
+        "Values for the rows that prove makes, as SQL, by table(column).",
+        "--row",
+        "TABLE(COLUMN)=SQL",
+        default="{}",
+        example="""{ "public.bands(name)" = "'The Examples'" }""",
+    ),
     Key("cache", "flag", "Keep what each file contributes, for the next run.", "--cache", default="true"),
 )
 

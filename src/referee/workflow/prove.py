@@ -170,7 +170,7 @@ class _Rehearsing:
             )
         blame = Blame(schema, self.reading.replayed.schema, self.reading.replayed.origins)
         self.tell("making rows")
-        base = prepare(self.server, migrated, schema, identities, {})
+        base = prepare(self.server, migrated, schema, identities, self.config.rows)
         flows = self._flows(migrated, identities, base, blame)
         setups, references, writes = self._references(schema, base, blame)
         deletion = self._deletion(migrated, schema, identities, blame)
@@ -250,7 +250,7 @@ class _Rehearsing:
             return None
         self.tell("deleting a user who has rows everywhere")
         with stage_on(self.server, migrated) as stage:
-            return consequences(stage, schema, identities, blame, {})
+            return consequences(stage, schema, identities, blame, self.config.rows)
 
     def _unverified(self, outcome: Outcome) -> list[Unverified]:
         """What the verdicts leave open, whatever they are."""
