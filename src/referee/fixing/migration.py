@@ -42,10 +42,21 @@ class Steps:
     failed: Mapping[Change, str]
 
 
-def plan_steps(schema: Schema, wanted: Iterable[Change], answers: Mapping[str, str], naming: Naming) -> Steps:
-    """The steps that bring about changes of a schema. ``wanted`` may build on each other."""
-    planner = _Planner(schema, answers, naming)
-    for change in wanted:
+def plan_steps(
+    schema: Schema,
+    wanted: Iterable[Change],
+    answers: Mapping[str, str],
+    naming: Naming,
+    sources: Mapping[Target, Target] | None = None,
+) -> Steps:
+    """The steps that bring about changes of a schema. ``wanted`` may build on each other.
+
+    ``sources`` maps each mirror to its source: a key that is to reference a mirror needs all its rows there, also those
+    of accounts that are older than the trigger that fills it.
+    """
+    planner = _Planner(schema, answers, naming, sources or {})
+    # A trigger brings its backfill along.
+    for change in sorted(wanted, key=lambda change: not isinstance(change, changes.CreateSyncTrigger)):
         try:
             planner.add(change)
         except (UndecidedError, UnwritableError) as error:
@@ -60,6 +71,9 @@ class _Planner:
     schema: Schema
     answers: Mapping[str, str]
     naming: Naming
+    sources: Mapping[Target, Target]
+    filled: set[Target] = field(default_factory=set)
+    """The mirrors for which there is a backfill."""
     steps: list[Step] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     verification: list[str] = field(default_factory=list)
@@ -251,6 +265,11 @@ def _dollars(body: str) -> str:
 
 
 def _retarget(planner: _Planner, change: changes.RetargetForeignKey) -> None:
+    source = planner.sources.get(change.to)
+    if source is not None and change.to not in planner.filled:
+        filling = changes.CreateSyncTrigger(source, change.to)
+        values = sync.decided_values(planner.schema, filling, planner.answers)
+        _backfill(planner, filling, values)
     planner.change_key(change.key.ref, target=change.to)
 
 
@@ -289,7 +308,6 @@ def _add_identity_key(planner: _Planner, change: changes.AddIdentityKey) -> None
 def _create_sync_trigger(planner: _Planner, change: changes.CreateSyncTrigger) -> None:
     found = sync.compose(planner.schema, change, planner.answers)
     planner.questions += found.questions
-    planner.verification.append(sync.unmirrored(change))
     drop_trigger, drop_function = found.undo
     limits = Timeouts()
     source, mirror = change.source.table, change.mirror.table
@@ -312,9 +330,18 @@ def _create_sync_trigger(planner: _Planner, change: changes.CreateSyncTrigger) -
             hazards=(_QUEUE.format(limits.lock),),
             undo=(drop_trigger,),
         ),
+    ]
+    _backfill(planner, change, found.values)
+
+
+def _backfill(planner: _Planner, change: changes.CreateSyncTrigger, values: tuple[sync.Value, ...]) -> None:
+    source, mirror = change.source.table, change.mirror.table
+    planner.filled.add(change.mirror)
+    planner.verification.append(sync.unmirrored(change))
+    planner.steps.append(
         Step(
             Phase.BACKFILL,
-            sync.backfill(change, found.values),
+            sync.backfill(change, values),
             f"the accounts from before the trigger get their rows; this counts them:\n{sync.unmirrored(change)}",
             (Lock(mirror, "ROW EXCLUSIVE"), Lock(source, "ACCESS SHARE")),
             repeatable=True,
@@ -322,8 +349,8 @@ def _create_sync_trigger(planner: _Planner, change: changes.CreateSyncTrigger) -
                 f"Whoever deleted the own row of {mirror} and kept the account has one again.",
                 "With very many rows missing, let `referee repair --plan` fill them in committed batches before.",
             ),
-        ),
-    ]
+        )
+    )
 
 
 def _create_policy(planner: _Planner, change: changes.CreatePolicy) -> None:

@@ -86,9 +86,7 @@ def compose(
 ) -> Sync:
     """The trigger for a schema. Raises UndecidedError where a column needs a value that nobody can guess."""
     values, questions = sync_values(schema, change, answers or {})
-    open_ = tuple(question for question in questions if question.answer is None)
-    if open_:
-        raise UndecidedError(" ".join(question.text for question in open_), open_)
+    _must_be_decided(questions)
     source, mirror = change.source.table, change.mirror.table
     name = _free_function(schema, mirror)
     trigger = _free_trigger(schema, source, name.name)
@@ -99,6 +97,19 @@ def compose(
     for statement in (function, revoke, create_trigger, *undo):
         clauses.statement(statement)
     return Sync(name, trigger, function, revoke, create_trigger, undo, values, questions)
+
+
+def decided_values(schema: Schema, change: CreateSyncTrigger, answers: Mapping[str, str]) -> tuple[Value, ...]:
+    """What each column of the mirror gets, the key first. Raises UndecidedError as ``compose`` does."""
+    values, questions = sync_values(schema, change, answers)
+    _must_be_decided(questions)
+    return values
+
+
+def _must_be_decided(questions: tuple[Question, ...]) -> None:
+    open_ = tuple(question for question in questions if question.answer is None)
+    if open_:
+        raise UndecidedError(" ".join([question.text for question in open_]), open_)
 
 
 def backfill(change: CreateSyncTrigger, values: tuple[Value, ...]) -> str:

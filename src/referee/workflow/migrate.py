@@ -33,6 +33,7 @@ def make_plan(
         wanted,
         answers,
         lambda table, columns, label, taken: choose_name(table, join_columns(columns), label, taken),
+        {mirror.target: identity.source for identity in reading.identities.all for mirror in identity.mirrors},
     )
     plan = Plan(fingerprint(schema), found.steps, (), found.verification)
     unplanned = tuple(replace(one, reason=found.failed[one.change]) for one in proposals if one.change in found.failed)
