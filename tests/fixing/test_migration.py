@@ -35,7 +35,7 @@ def test_a_mirror_with_a_trigger_still_lacks_the_accounts_from_before_it() -> No
 def test_the_backfill_comes_once_and_behind_the_trigger() -> None:
     schema = schema_of(TEXT)
     [key] = schema.tables[QName("public", "songs")].foreign_keys
-    wanted = [changes.RetargetForeignKey(key, USERS), changes.CreateSyncTrigger(AUTH, USERS)]
+    wanted: list[changes.Change] = [changes.RetargetForeignKey(key, USERS), changes.CreateSyncTrigger(AUTH, USERS)]
     found = plan_steps(schema, wanted, {}, named, {USERS: AUTH})
     assert [step.phase for step in found.steps].count(Phase.BACKFILL) == 1
     assert found.steps[2].sql.startswith("create trigger")
@@ -45,7 +45,11 @@ def test_a_part_is_one_transaction_with_at_most_one_strong_lock() -> None:
     schema = schema_of(TEXT)
     [key] = schema.tables[QName("public", "songs")].foreign_keys
     index = changes.CreateIndex(QName("public", "songs"), ("by",))
-    wanted = [changes.RetargetForeignKey(key, USERS), changes.CreateSyncTrigger(AUTH, USERS), index]
+    wanted: list[changes.Change] = [
+        changes.RetargetForeignKey(key, USERS),
+        changes.CreateSyncTrigger(AUTH, USERS),
+        index,
+    ]
     parts = cut(plan_steps(schema, wanted, {}, named).steps)
     assert all(sum(step.alone for step in part.steps) <= 1 for part in parts)
     [concurrent] = [part for part in parts if not part.steps[0].in_transaction]
