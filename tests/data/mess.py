@@ -38,16 +38,12 @@ class Mess:
     @property
     def unmirrored(self) -> set[str]:
         """Accounts without their row in public.users."""
-        return {
-            user_id(n) for n in range(1, self.users + 1) if self.is_unmirrored(n) and not self.is_stray(n)
-        }
+        return {user_id(n) for n in range(1, self.users + 1) if self.is_unmirrored(n) and not self.is_stray(n)}
 
     @property
     def strays(self) -> set[str]:
         """Rows of public.users whose account is gone."""
-        return {
-            user_id(n) for n in range(1, self.users + 1) if self.is_stray(n) and not self.is_unmirrored(n)
-        }
+        return {user_id(n) for n in range(1, self.users + 1) if self.is_stray(n) and not self.is_unmirrored(n)}
 
     @property
     def nowhere(self) -> set[str]:
@@ -83,12 +79,14 @@ from generate_series(1, :users) as n where n % 37 <> 0;
 insert into public.bands (id, name, created_by)
 values ('b1000000-0000-4000-8000-000000000001', 'The Load', null);
 insert into public.songs (id, band_id, title, created_by, last_modified_by)
-select ('50000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'b1000000-0000-4000-8000-000000000001', 'Song ' || n,
+select ('50000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'b1000000-0000-4000-8000-000000000001',
+       'Song ' || n,
        ('00000000-0000-4000-8000-' || lpad((1 + n * 7 % :users)::text, 12, '0'))::uuid,
        case when n % 5 > 0 then ('00000000-0000-4000-8000-' || lpad((1 + n * 11 % :users)::text, 12, '0'))::uuid end
 from generate_series(1, :songs) as n;
 insert into public.shows (id, band_id, name, show_date, created_by)
-select ('80000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'b1000000-0000-4000-8000-000000000001', 'Show ' || n,
+select ('80000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'b1000000-0000-4000-8000-000000000001',
+       'Show ' || n,
        current_date, ('00000000-0000-4000-8000-' || lpad((1 + n * 13 % :users)::text, 12, '0'))::uuid
 from generate_series(1, :songs / 4) as n;
 insert into public.practice_sessions (id, band_id, show_id, starts_at)
