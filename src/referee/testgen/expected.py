@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from referee.model.identity import Identities, Identity, Mirror
 from referee.model.names import QName, Target
-from referee.model.schema import Action, Function, Schema, Trigger
+from referee.model.schema import Action, Function, Policy, Schema, Trigger
 
 #: The first line of every generated file; what has it may be overwritten.
 MARK = "Written by `referee tests`"
@@ -32,6 +32,7 @@ class ExpectedMirror:
     trigger: Trigger | None = None
     function: Function | None = None
     goes_with_source: bool = False
+    policies: tuple[Policy, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,10 @@ def _mirror(schema: Schema, identity: Identity, mirror: Mirror) -> ExpectedMirro
     key = mirror.identity_key
     goes = key is not None and key.on_delete == "CASCADE" and key.target == identity.source
     source = schema.table(identity.source.table)
+    own = schema.table(mirror.table)
+    policies = tuple(sorted(own.policies, key=lambda policy: policy.name)) if own is not None else ()
     for trigger in source.triggers if source is not None else ():
         if trigger.ref in mirror.synced_by:
             function = schema.functions.get(trigger.function_name)
-            return ExpectedMirror(mirror.target, identity.source, trigger, function, goes)
-    return ExpectedMirror(mirror.target, identity.source, goes_with_source=goes)
+            return ExpectedMirror(mirror.target, identity.source, trigger, function, goes, policies)
+    return ExpectedMirror(mirror.target, identity.source, goes_with_source=goes, policies=policies)

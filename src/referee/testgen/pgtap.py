@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from referee.model.names import QName, quote
-from referee.model.schema import Function, Trigger
+from referee.model.schema import Function, Policy, Trigger
 from referee.testgen.expected import MARK, Expected, ExpectedMirror, ExpectedReference
 
 NAME = "900-referee-users.test.sql"
@@ -153,6 +153,19 @@ def _mirrors(mirrors: tuple[ExpectedMirror, ...]) -> Iterator[str]:
         if mirror.trigger is not None and mirror.function is not None:
             filler = _trigger(mirror.trigger) + _function(mirror.function)
             yield f"-- What fills {mirror.mirror.table}.\n{filler}"
+        if mirror.policies:
+            yield f"-- What users may do with {mirror.mirror.table}.\n{_policies(mirror.mirror.table, mirror.policies)}"
+
+
+def _policies(table: QName, policies: tuple[Policy, ...]) -> str:
+    said = [f"{one.name} FOR {one.command.upper()} TO {', '.join(one.roles)}" for one in policies]
+    lines = ",\n".join(f"    {literal(text)}" for text in sorted(said))
+    return (
+        "SELECT is(\n  ARRAY(SELECT format('%s FOR %s TO %s', policyname, cmd, array_to_string(roles, ', '))"
+        ' COLLATE "C" FROM pg_catalog.pg_policies\n'
+        f"        WHERE schemaname = {literal(table.schema)} AND tablename = {literal(table.name)} ORDER BY 1),\n"
+        f"  ARRAY[\n{lines}\n  ]::TEXT[],\n  {literal(f'{table} has its policies')}\n);\n"
+    )
 
 
 def _trigger(trigger: Trigger) -> str:
