@@ -10,7 +10,20 @@ import click
 from referee import __version__
 
 # The module that holds each command under the command's own name.
-COMMANDS = ("check", "identities", "prove", "fix", "scan", "tests", "explain", "rules", "init")
+COMMANDS = (
+    "check",
+    "identities",
+    "prove",
+    "fix",
+    "scan",
+    "compare",
+    "snapshot",
+    "lock",
+    "tests",
+    "explain",
+    "rules",
+    "init",
+)
 
 
 @dataclass

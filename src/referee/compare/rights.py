@@ -74,7 +74,7 @@ class Rights:
             return
         told = " and ".join(
             [
-                f"may {_privileges(grant)} {ref} on the {side} only"
+                f"has {_privileges(grant)} on {ref} on the {side} only"
                 for side, grant in (("left", left), ("right", right))
                 if grant.privileges
             ]
@@ -208,12 +208,12 @@ def _item(schema: Schema, ref: Ref) -> Any:
 
 
 def _role(name: str) -> str:
-    return "everybody" if name == "public" else quote(name)
+    return "everybody" if name == "public" else f"role {quote(name)}"
 
 
 def _privileges(grant: Grant) -> str:
     names = ", ".join(sorted(grant.privileges))
-    return f"{names} ({', '.join(map(quote, grant.columns))}) of" if grant.columns else names
+    return f"{names} ({', '.join(map(quote, grant.columns))})" if grant.columns else names
 
 
 def _given(grants: Iterable[Grant]) -> str:

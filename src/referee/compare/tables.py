@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from referee.compare.alike import same_expression, words
@@ -19,7 +19,7 @@ def compare_tables(left: Table, right: Table, notes: Notes) -> None:
     _keys(left, right, notes)
     _checks(left, right, notes)
     _exclusions(left, right, notes)
-    _foreign_keys(left, right, notes)
+    compare_foreign_keys(left.foreign_keys, right.foreign_keys, notes)
     _indexes(left, right, notes)
     _row_security(left, right, notes)
     _kind(left, right, notes)
@@ -257,12 +257,11 @@ _ASPECTS = (
 )
 
 
-def _foreign_keys(left: Table, right: Table, notes: Notes) -> None:
-    if left.foreign_keys == right.foreign_keys:
+def compare_foreign_keys(left: Sequence[ForeignKey], right: Sequence[ForeignKey], notes: Notes) -> None:
+    """The foreign keys of one table."""
+    if left == right:
         return
-    pairs = pair(
-        left.foreign_keys, right.foreign_keys, lambda one, other: replace(one, name=other.name) == other, notes
-    )
+    pairs = pair(left, right, lambda one, other: replace(one, name=other.name) == other, notes)
     both, lost, extra = pairs.both, pairs.left, pairs.right
     for key in list(lost):
         # A key of the same columns under another name has taken the place of this one.

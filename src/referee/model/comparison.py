@@ -88,6 +88,14 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """The difference that explains a failure. ``proof`` leads from the failure to it, one sentence a step."""
+
+    judged: Judged
+    proof: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Folded:
     """Differences that mean nothing: how many of a kind, and the first of them."""
 
@@ -123,3 +131,12 @@ class Comparison:
     def has_from(self, severity: Severity) -> bool:
         """Whether any difference is at least this severe."""
         return any(judged.severity >= severity for judged in self.differences)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Something locked that a database has not, or has otherwise. ``restore`` brings it back, as far as that can be."""
+
+    object: Ref
+    message: str
+    restore: tuple[Change, ...]

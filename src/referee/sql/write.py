@@ -100,24 +100,59 @@ def script(changes: Iterable[Change], writer: Writer) -> tuple[str, ...]:
 
     Raises UnwritableError.
     """
-    found = [statement for change in changes for statement in writer.write(change)]
+    wanted = list(changes)
+    writer = replace(writer, remade=frozenset(_remade(wanted)), restated=frozenset(_restated(wanted)))
+    found = [statement for change in wanted for statement in writer.write(change)]
     texts = dict.fromkeys(statement.text for statement in sorted(found, key=lambda statement: statement.rank))
     if any(statement.rank is Rank.FUNCTION for statement in found):
         return (PROLOGUE, *texts)
     return tuple(texts)
 
 
+def _remade(wanted: Iterable[Change]) -> Iterator[Ref]:
+    """The objects that one of the changes drops or makes anew: nobody else has to bring them back."""
+    for change in wanted:
+        if isinstance(change, changes.DropConstraint):
+            yield change.constraint
+        elif isinstance(change, changes.RetargetForeignKey | changes.ReplaceForeignKey | changes.SetOnDelete):
+            yield change.key.ref
+        elif isinstance(change, changes.EnforceForeignKey):
+            yield from [change.key.ref] * change.enforced
+        elif isinstance(change, changes.DropPolicy | changes.ReplacePolicy):
+            yield change.policy.ref
+        elif isinstance(change, changes.DropTrigger | changes.ReplaceTrigger):
+            yield change.trigger.ref
+        elif isinstance(change, changes.DropView | changes.ReplaceView):
+            yield change.view.ref
+        elif isinstance(change, changes.SetDefault | changes.DropDefault):
+            yield change.column._replace(kind="default")
+        elif isinstance(change, changes.DropTable):
+            yield from [key.ref for key in change.table.foreign_keys]
+            yield from [policy.ref for policy in change.table.policies]
+            yield from [trigger.ref for trigger in change.table.triggers]
+
+
+def _restated(wanted: Iterable[Change]) -> Iterator[Ref]:
+    """The triggers that one of the changes enables or disables."""
+    for change in wanted:
+        if isinstance(change, changes.SetTriggerState | changes.EnableTrigger):
+            yield change.trigger
+
+
 @dataclass(frozen=True)
 class Writer:
     """Writes changes for one database.
 
-    ``schema`` is what is there before, ``role`` who runs the statements, ``major`` the version of the server. Changes
-    of several objects that hang together have to be written by one writer.
+    ``schema`` is what is there before, ``role`` who runs the statements, ``major`` the version of the server.
+    ``remade`` are objects that other changes of the same script take away or make anew, ``restated`` triggers whose
+    state they set; ``script`` knows them.
     """
 
     schema: Schema
     role: str = "postgres"
     major: int = 17
+    remade: frozenset[Ref] = frozenset()
+    restated: frozenset[Ref] = frozenset()
 
     def write(self, change: Change) -> tuple[Statement, ...]:
         """The statements of one change. Raises UnwritableError where there are none."""
@@ -258,7 +293,12 @@ def _around_key(writer: Writer, target: Target) -> Iterator[Statement]:
     """Lets the foreign keys go that need a key, and come back once it has; they fail where it does not come back."""
     for foreign in writer.schema.referencing.get(target.table, ()):
         if set(foreign.target.columns) == set(target.columns):
-            yield from _replace_foreign_key(writer, foreign, foreign)
+            yield from _remake_foreign_key(writer, foreign)
+
+
+def _remake_foreign_key(writer: Writer, key: ForeignKey) -> Iterator[Statement]:
+    if key.ref not in writer.remade:
+        yield from _replace_foreign_key(writer, key, key)
 
 
 # Columns
@@ -285,28 +325,52 @@ def _alter_type(writer: Writer, change: changes.AlterColumnType) -> Iterator[Sta
     kind = clauses.type_name(change.type)
     if column.default is not None:
         yield _alter_column(ref, "drop default", Rank.DROP_DEFAULT)
-        yield _alter_column(ref, f"set default {clauses.expression(column.default)}", Rank.DEFAULT)
-    using = "" if column.generated is not None else f" using {quote(ref.part)}::{kind}"
+        if ref._replace(kind="default") not in writer.remade:
+            yield _alter_column(ref, f"set default {clauses.expression(column.default)}", Rank.DEFAULT)
+    through = "" if _has_cast(column.type, change.type) else "::text"
+    using = "" if column.generated is not None else f" using {quote(ref.part)}{through}::{kind}"
     yield _alter_column(ref, f"type {kind}{using}")
+
+
+_FAMILIES = (
+    frozenset(("smallint", "integer", "bigint", "numeric", "real", "double precision")),
+    frozenset(("date", "timestamp")),
+    frozenset(("json", "jsonb")),
+)
+
+
+def _has_cast(former: str, wanted: str) -> bool:
+    """Whether a value surely can be cast from one type to the other without being printed and read again."""
+    if former.endswith("[]") and wanted.endswith("[]"):
+        return _has_cast(former[:-2], wanted[:-2])
+    if any(kind in ("text", "character varying") or kind.startswith("character") for kind in (former, wanted)):
+        return True
+    one, other = (kind.partition("(")[0].partition(" with")[0] for kind in (former, wanted))
+    return any(one in family and other in family for family in _FAMILIES)
 
 
 def _around_column(writer: Writer, table: Table, column: str) -> Iterator[Statement]:
     schema = writer.schema
     for view in schema.views.values():
         if _mentions(view.definition, table.name.name) and _mentions(view.definition, column, "*"):
-            raise UnwritableError(
-                f"The view {view.name} may read {table.name}.{quote(column)}, whose type cannot change while it does."
-            )
+            if view.ref not in writer.remade:
+                raise UnwritableError(
+                    f"The view {view.name} may read {table.name}.{quote(column)}, whose type cannot change while it "
+                    "does."
+                )
+            yield _unmake_view(view)
     for policy in _policies_about(schema, table, column):
-        yield from _remake_policy(policy)
+        if policy.ref not in writer.remade:
+            yield from _remake_policy(policy)
     for trigger in table.triggers:
-        if column in trigger.update_columns or _mentions(trigger.when or "", column):
+        is_about = column in trigger.update_columns or _mentions(trigger.when or "", column)
+        if is_about and trigger.ref not in writer.remade:
             yield from _remake_trigger(writer, trigger)
     for key in (*table.foreign_keys, *schema.referencing.get(table.name, ())):
         if (key.table == table.name and column in key.columns) or (
             key.target.table == table.name and column in key.target.columns
         ):
-            yield from _replace_foreign_key(writer, key, key)
+            yield from _remake_foreign_key(writer, key)
 
 
 def _policies_about(schema: Schema, table: Table, column: str) -> Iterator[Policy]:
@@ -321,13 +385,12 @@ def _policies_about(schema: Schema, table: Table, column: str) -> Iterator[Polic
 
 def _mentions(text: str, *names: str) -> bool:
     """Whether one of these names may be meant somewhere in an expression or query."""
+    bare = {name for name in names if quote(name) == name or name == "*"}
     for kind, start, end in tokens(text, 0):
         word = text[start:end]
-        if kind == "name":
-            word = word[1:-1].replace('""', '"')
-        elif kind == "word":
-            word = word.lower()
-        if word in names and kind in ("name", "word", "other"):
+        if kind == "name" and word[1:-1].replace('""', '"') in names:
+            return True
+        if kind in ("word", "other") and word.lower() in bare:
             return True
     return False
 
@@ -492,6 +555,9 @@ def _drop_table(writer: Writer, change: changes.DropTable) -> Iterator[Statement
     for key in writer.schema.referencing.get(table.name, ()):
         if key.table != table.name:
             yield _drop_foreign_key(key)
+    for view in writer.schema.views.values():
+        if view.ref in writer.remade and _mentions(view.definition, table.name.name):
+            yield _unmake_view(view)
     kind = "foreign table" if table.kind == "foreign" else "table"
     yield Statement(Rank.DROP_TABLE, f"drop {kind} {table.name}")
 
@@ -531,7 +597,10 @@ def _remake_trigger(writer: Writer, trigger: Trigger, text: str | None = None) -
     table = writer.schema.table(trigger.table)
     if table is None or any(known.name == trigger.name for known in table.triggers):
         yield _unmake_trigger(trigger)
-    yield from _make_trigger(trigger, text)
+    made = _make_trigger(trigger, text)
+    if trigger.ref in writer.restated:
+        made = (statement for statement in made if statement.rank is not Rank.TRIGGER_STATE)
+    yield from made
 
 
 def _create_trigger(_: Writer, change: changes.CreateTrigger) -> Iterator[Statement]:
@@ -641,9 +710,12 @@ def _must_go_first(former: Function, function: Function) -> bool:
 
 def _around_function(writer: Writer, function: Function) -> Iterator[Statement]:
     for trigger in writer.schema.triggers_by_function.get(function.name.qualified, ()):
-        yield from _remake_trigger(writer, trigger)
+        if trigger.ref not in writer.remade:
+            yield from _remake_trigger(writer, trigger)
     for table in writer.schema.tables.values():
         for policy in table.policies:
+            if policy.ref in writer.remade:
+                continue
             if any(_mentions(text, function.name.name) for text in (policy.using, policy.check) if text is not None):
                 yield from _remake_policy(policy)
 

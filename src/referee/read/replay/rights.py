@@ -219,7 +219,8 @@ def default_privileges(session: Session, record: DefaultRights) -> None:
 def set_owner(session: Session, record: SetOwner) -> None:
     """ALTER ... OWNER TO of what is no table."""
     owner = session.resolve_role(record.owner)
-    if owner not in session.state.roles and owner != session.role:
+    # Roles such as pg_database_owner come with every server.
+    if owner not in session.state.roles and owner != session.role and not owner.startswith("pg_"):
         raise Refused("42704", f'role "{owner}" does not exist')
     if record.kind == "schema":
         namespace = _namespace(session, record.name.name)
