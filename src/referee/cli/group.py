@@ -16,6 +16,7 @@ COMMANDS = (
     "prove",
     "fix",
     "scan",
+    "repair",
     "compare",
     "snapshot",
     "lock",

@@ -11,6 +11,7 @@ from referee.cli.group import State
 from referee.workflow.keys import KEYS, Key
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 
 path = click.argument("path", default=".", metavar="[PATH]")
 
@@ -64,6 +65,25 @@ def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 debug = click.option(
     "--debug", is_flag=True, expose_value=False, is_eager=True, callback=_set_debug, help="Show tracebacks of errors."
 )
+
+
+class Duration(click.ParamType[float]):
+    """A time such as 500ms, 30s, 5min or 2h, as seconds; a bare number is seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float | int):
+            return float(value)
+        text = str(value).strip()
+        digits = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
+        try:
+            seconds = float(digits) * _UNITS[text[len(digits) :].strip() or "s"]
+        except (ValueError, KeyError):
+            self.fail(f'"{text}" is no time; write it as 500ms, 30s, 5min or 2h.', param, ctx)
+        if seconds <= 0:
+            self.fail("a time must be more than nothing.", param, ctx)
+        return seconds
 
 
 def database(function: _F) -> _F:

@@ -11,36 +11,14 @@ from referee.cli import options
 if TYPE_CHECKING:
     from referee.model.scan import Scan
 
-_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
-
-
-class Duration(click.ParamType[float]):
-    """A time such as 500ms, 30s, 5min or 2h, as seconds; a bare number is seconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float | int):
-            return float(value)
-        text = str(value).strip()
-        digits = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
-        try:
-            seconds = float(digits) * _UNITS[text[len(digits) :].strip() or "s"]
-        except (ValueError, KeyError):
-            self.fail(f'"{text}" is no time; write it as 500ms, 30s, 5min or 2h.', param, ctx)
-        if seconds <= 0:
-            self.fail("a time must be more than nothing.", param, ctx)
-        return seconds
-
 
 @click.command(short_help="Find the rows of a live database that are already wrong.")
 @click.option(
     "--db",
     metavar="URL",
-    help="The database. Nothing is written to it. The password may come from the URL, PGPASSWORD, a service file, "
-    "~/.pgpass or --ask-password.",
+    help="The database. Nothing is written to it. The password may come from the URL, PGPASSWORD, a service file or "
+    "~/.pgpass; else a terminal is asked for it.",
 )
-@click.option("--ask-password", is_flag=True, help="Ask for the password.")
 @options.format_option("text", "json")
 @options.output
 @options.config_options(("platform", "canonical", "fail-on"))
@@ -55,17 +33,24 @@ class Duration(click.ParamType[float]):
 @click.option("--managed", is_flag=True, help="Ask about the keys of the platform's own tables too.")
 @click.option("--fast", is_flag=True, help="Ask each question as one query, with parallel workers; on a quiet server.")
 @click.option("--parallel", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Sessions.")
-@click.option("--budget", metavar="TIME", type=Duration(), help="Stop after this time, and go on there the next time.")
+@click.option(
+    "--budget", metavar="TIME", type=options.Duration(), help="Stop after this time, and go on there the next time."
+)
 @click.option(
     "--statement-timeout",
     metavar="TIME",
-    type=Duration(),
+    type=options.Duration(),
     default="5s",
     show_default=True,
     help="No query takes longer, unless --fast.",
 )
 @click.option(
-    "--lock-timeout", metavar="TIME", type=Duration(), default="2s", show_default=True, help="No query waits longer."
+    "--lock-timeout",
+    metavar="TIME",
+    type=options.Duration(),
+    default="2s",
+    show_default=True,
+    help="No query waits longer.",
 )
 @click.option("--max-load", metavar="N", type=click.IntRange(0), help="Wait while more other sessions are active.")
 @click.option(
@@ -77,7 +62,6 @@ class Duration(click.ParamType[float]):
 @options.debug
 def scan(
     db: str | None,
-    ask_password: bool,
     format_: str,
     output: str | None,
     config: str | None,
@@ -98,7 +82,7 @@ def scan(
     from referee.workflow.scan import exit_status
 
     settings = read_config(".", given, file=config)
-    result = _within(db, settings, given, options.password_for(ask_password))
+    result = _within(db, settings, given)
     status = set_status(exit_status(result, settings.fail_on, allow_partial))
     if format_ == "json":
         from referee.render import scan_json
@@ -112,7 +96,7 @@ def scan(
     return status
 
 
-def _within(db: str | None, settings: Any, given: dict[str, Any], password: str | None) -> Scan:
+def _within(db: str | None, settings: Any, given: dict[str, Any]) -> Scan:
     from pathlib import Path
 
     from referee.cli.progress import progress
@@ -134,4 +118,4 @@ def _within(db: str | None, settings: Any, given: dict[str, Any], password: str 
     save = Path(given["save"]) if given["save"] else None
     wish = ScanWish(how, given["only"], given["identities"], given["managed"], save)
     with progress() as tell:
-        return ask(db, settings, wish, password, tell)
+        return ask(db, settings, wish, tell=tell)

@@ -62,3 +62,24 @@ from (values {names}) as x (s, t)
 join pg_catalog.pg_namespace as n on n.nspname = x.s
 join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = x.t
 """
+
+
+#: The oldest transaction of another session: process, who, seconds, state.
+OLDEST_TRANSACTION = """
+select pid, coalesce(nullif(application_name, ''), usename::text, 'unknown'),
+       extract(epoch from clock_timestamp() - xact_start)::float8, coalesce(state, 'unknown')
+from pg_catalog.pg_stat_activity
+where xact_start is not null and pid <> pg_catalog.pg_backend_pid() and backend_type = 'client backend'
+order by xact_start limit 1
+"""
+
+
+def index_state(table: str, index: str) -> str:
+    """The query for an index by its name, both as SQL writes them: its full name, whether it is valid."""
+    return f"""
+select i.indexrelid::regclass::text, i.indisvalid
+from pg_catalog.pg_index as i
+join pg_catalog.pg_class as c on c.oid = i.indexrelid
+where i.indrelid = pg_catalog.to_regclass({string(table)})
+  and pg_catalog.quote_ident(c.relname) = pg_catalog.quote_ident((pg_catalog.parse_ident({string(index)}))[1])
+"""

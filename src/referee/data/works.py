@@ -1,0 +1,86 @@
+"""From actions to pieces of work that can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from referee.data.repair import Work, branches_of
+from referee.model.names import Target
+from referee.model.question import Question
+from referee.model.row_repair import Action
+from referee.model.schema import ForeignKey, Schema
+from referee.sql import repairs
+from referee.sql.questions import Questions
+from referee.sql.repairs import Filling, Journal
+
+
+def works_of(schema: Schema, action: Action, fillings: Mapping[str, Filling], journal: Journal) -> Iterator[Work]:
+    """What an action comes down to. ``fillings`` are those of new mirror rows, by the id of the question."""
+    question = action.question
+    match action.kind:
+        case "create":
+            yield Work(action, filling=fillings[question.id])
+        case "set-null":
+            yield Work(action, _without_pairs(action, journal), values=_nulls(schema, question))
+        case "quarantine":
+            yield _moving(schema, action, _without_pairs(action, journal))
+        case "remap" if question.kind == "stray":
+            yield from _followed(schema, action, journal)
+        case "remap":
+            among = repairs.paired(question, journal, question.id)
+            yield Work(action, among, values=_new_id(question), pairs=question.id)
+        case "leave":
+            pass
+
+
+def _without_pairs(action: Action, journal: Journal) -> str | None:
+    """Rows of people who have another id now are not to be cut off from them."""
+    return f"not {repairs.paired(action.question, journal, action.question.id)}" if action.pairs else None
+
+
+def _nulls(schema: Schema, question: Question) -> Mapping[str, str]:
+    table = schema.table(question.table)
+    columns = [table.column(name) for name in question.columns] if table is not None else []
+    return {column.name: "null" for column in columns if column is not None and not column.not_null}
+
+
+def _new_id(question: Question) -> Mapping[str, str]:
+    return {question.columns[0]: f"n.new::{question.types[0]}"}
+
+
+def _moving(schema: Schema, action: Action, among: str | None) -> Work:
+    table = schema.tables[action.question.table]
+    branches, holding = branches_of(schema, table)
+    condition = " and ".join(filter(None, [among, repairs.held_back(holding)])) or None
+    return Work(action, condition, table=table, branches=branches)
+
+
+def _followed(schema: Schema, action: Action, journal: Journal) -> Iterator[Work]:
+    """Everything that refers to a mirror row of old refers to the person's new one; then the old row is moved."""
+    stray = action.question
+    mirror = Target(stray.table, stray.columns)
+    asked = Questions(schema)
+    for key in schema.referencing.get(stray.table, ()):
+        if key.target == mirror:
+            question = _referring(asked, key, journal, stray)
+            yield Work(replace(action, question=question), values=_new_id(question), pairs=stray.id)
+    yield _moving(schema, action, repairs.paired(stray, journal, stray.id))
+
+
+def _referring(asked: Questions, key: ForeignKey, journal: Journal, stray: Question) -> Question:
+    """The rows that refer to a mirror row whose person has another id now."""
+    whole = asked.orphans(key)
+    pairs = repairs.paired(whole, journal, stray.id)
+    lookup = pairs.removeprefix("exists (").removesuffix(")")
+    # Without columns the target cannot be cut into ranges: what is looked up here is the list of pairs.
+    return replace(whole, kind="stray", lookup=lookup, absent=False, target=Target(key.target.table, ()))
+
+
+def held_by(schema: Schema, question: Question) -> tuple[str, ...]:
+    """The keys that keep a row from being moved while others refer to it."""
+    table = schema.table(question.table)
+    if table is None:
+        return ()
+    _, holding = branches_of(schema, table)
+    return tuple(str(key.ref) for key in holding)

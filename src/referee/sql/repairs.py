@@ -1,0 +1,489 @@
+"""Statements that repair rows: small, safe to run again, each with its line in the journal.
+
+Every statement decides by itself which rows are still wrong, in the transaction that changes them. So it does not
+matter what happened since somebody looked, who else repairs at the same time, or whether an earlier run got this far. A
+row and the journal's line about it are committed together or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from referee.model.names import QName, clip, quote
+from referee.model.question import Question
+from referee.model.schema import ForeignKey, Table
+from referee.sql.clauses import string
+from referee.sql.questions import Range, column_of, condition_within
+
+#: Kinds of lines in the journal.
+CREATE, UPDATE, MOVE, STEP = "create", "update", "move", "step"
+
+#: The setting that remembers picked rows until the end of a transaction.
+PICKED = "referee.picked"
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Where a run writes down what it does: the schema, and the run's id (a uuid)."""
+
+    schema: str
+    run: str
+
+    def table(self, name: str) -> str:
+        return str(QName(self.schema, name))
+
+
+# The journal
+
+
+def set_up(schema: str) -> str:
+    """Statements that make the journal where it is missing. They touch nothing else."""
+    name = quote(schema)
+    return f"""
+create schema if not exists {name};
+create table if not exists {name}.run (
+  id uuid primary key,
+  began timestamptz not null default clock_timestamp(),
+  ended timestamptz,
+  by_role text not null default session_user,
+  version text not null,
+  purpose text not null,
+  wish jsonb not null,
+  result jsonb
+);
+create table if not exists {name}.journal (
+  entry bigint generated always as identity primary key,
+  run uuid not null references {name}.run (id),
+  at timestamptz not null default clock_timestamp(),
+  action text not null,
+  question text not null,
+  table_schema text not null,
+  table_name text not null,
+  rows bigint not null,
+  transaction bigint not null,
+  keys text[],
+  changes jsonb,
+  note text,
+  undone timestamptz,
+  undone_rows bigint
+);
+create index if not exists journal_run on {name}.journal (run, entry);
+create table if not exists {name}.pairs (
+  run uuid not null references {name}.run (id),
+  subject text not null,
+  old text not null,
+  new text not null,
+  primary key (run, subject, old)
+);
+alter table {name}.journal alter column keys set storage external;
+comment on schema {name} is 'What referee repair did, row by row, and the rows that it moved out of the way.';
+"""
+
+
+_XID = "pg_catalog.pg_current_xact_id()::xid::text::bigint"
+
+
+def _noted(
+    journal: Journal,
+    action: str,
+    question: str,
+    table: QName,
+    rows: str,
+    keys: str,
+    changes: str,
+    note: str,
+    source: str,
+) -> str:
+    return (
+        f"insert into {journal.table('journal')}"
+        " (run, action, question, table_schema, table_name, rows, transaction, keys, changes, note)"
+        f" select {string(journal.run)}::uuid, {string(action)}, {string(question)}, {string(table.schema)},"
+        f" {string(table.name)}, {rows}, {_XID}, {keys}, {changes}, {note} from {source} having count(*) > 0"
+    )
+
+
+# One after the other
+
+
+def turn(table: QName) -> str:
+    """Waits for one's turn at a table: repairs that run at the same time take turns, batch by batch."""
+    return (
+        f"select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended({string(f'referee repair {table}')}, 0))"
+    )
+
+
+def living(run: str) -> str:
+    """The query that holds on to a run until the session ends, and says whether it could: nobody else has it."""
+    return f"select pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended({string(f'referee run {run}')}, 1))"
+
+
+# Nested loops are forbidden while a statement is planned, since they are its one way to go badly wrong. Triggers that
+# it fires plan their own queries later, and those shall be planned as ever: this condition is evaluated in between.
+_BACK = "(select pg_catalog.set_config('enable_nestloop', 'on', true)) = 'on'"
+IN_STEP = "set local enable_nestloop to off"
+
+
+# Rows of the mirror that are missing
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What a new row of a mirror holds: expressions over the source's row ``r`` by column, the key included.
+
+    ``named`` is the column whose value may come from the metadata or from the e-mail, with the expressions of both; it
+    is counted which. ``key`` is the mirror's key.
+    """
+
+    table: QName
+    key: str
+    values: Mapping[str, str]
+    named: str | None = None
+    metadata: tuple[str, ...] = ()
+    mail: str | None = None
+
+
+def create(
+    question: Question, filling: Filling, journal: Journal, range_: Range | None, most: int, among: str | None = None
+) -> str:
+    """Gives the first ``most`` rows of a range their row in the mirror. ``among`` is a further condition.
+
+    One row: how many were missing, how many were made, the last key that was looked at, and how many of which origin as
+    JSON. A row that conflicts with another one stays missing.
+    """
+    columns = list(filling.values)
+    values = ", ".join([f"{expression} as c{number}" for number, expression in enumerate(filling.values.values())])
+    key = columns.index(filling.key)
+    also = f" and {among}" if among else ""
+    names = ", ".join([quote(column) for column in columns])
+    taken = ", ".join([f"c{number}" for number in range(len(columns))])
+    keys = f"array_agg({quote(filling.key)}::text)"
+    noted = _noted(journal, CREATE, question.id, filling.table, "count(*)", keys, "null", string(filling.key), "made")
+    return (
+        f"with missing as materialized (select {values}, {_origin(filling)} as origin from {question.rows}"
+        f" where {condition_within(question, range_)}{also} and {_BACK}"
+        f" order by {column_of('r', question.columns[0])} limit {most}),"
+        f" made as (insert into {filling.table} ({names}) select {taken} from missing on conflict do nothing"
+        f" returning {quote(filling.key)}),"
+        f" noted as ({noted})"
+        f" select (select count(*) from missing), (select count(*) from made),"
+        f" (select c{key}::text from missing order by c{key} desc limit 1),"
+        f" (select json_object_agg(origin, n) from (select origin, count(*) as n from missing"
+        f" where c{key} in (select {quote(filling.key)} from made) group by origin) as counted)"
+    )
+
+
+def _origin(filling: Filling) -> str:
+    if filling.named is None:
+        return "''"
+    value = filling.values[filling.named]
+    cases = []
+    if filling.metadata:
+        cases.append(f"when {value} in ({', '.join(filling.metadata)}) then 'metadata'")
+    if filling.mail is not None:
+        cases.append(f"when {value} = {filling.mail} then 'e-mail'")
+    return f"case {' '.join(cases)} else 'neither' end" if cases else "''"
+
+
+# Rows that refer to nothing
+
+
+def pick(question: Question, range_: Range | None, most: int, among: str | None = None) -> str:
+    """Locks the first ``most`` wrong rows of a range that nobody else has locked, and remembers them.
+
+    One row: how many. ``among`` is a further condition. What is remembered holds until the end of the transaction, and
+    with the locks the rows stay where they are.
+    """
+    also = f" and {among}" if among else ""
+    return (
+        "select case when picked.rows = '' then 0 else pg_catalog.cardinality(string_to_array(picked.rows, ' ')) end"
+        f" from (select pg_catalog.set_config({string(PICKED)}, coalesce(string_agg(place, ' '), ''), true) as rows"
+        f" from (select r.tableoid::text || r.ctid::text as place from {question.rows}"
+        f" where {condition_within(question, range_)}{also} and {_BACK}"
+        f" order by {_ordered(question, range_)} limit {most}"
+        " for update of r skip locked) as locked) as picked"
+    )
+
+
+def paired(question: Question, journal: Journal, subject: str) -> str:
+    """The condition that the run has another id for a row's reference: a pair of that subject."""
+    reference = column_of("r", question.columns[0])
+    return (
+        f"exists (select from {journal.table('pairs')} as p where p.run = {string(journal.run)}::uuid"
+        f" and p.subject = {string(subject)} and p.old = {reference}::text)"
+    )
+
+
+def other_than(question: Question, keys: Sequence[Sequence[str]]) -> str | None:
+    """The condition that a row is none of these, by the primary key or, where there is none, by its place."""
+    if not keys:
+        return None
+    columns = [f"{column_of('r', column)}::text" for column in question.row_key] or ["r.ctid::text"]
+    rows = ", ".join([f"({', '.join([string(part) for part in key])})" for key in keys])
+    return f"({', '.join(columns)}) not in ({rows})"
+
+
+def first(question: Question, range_: Range | None, among: str | None) -> str:
+    """The query for the first wrong row of a range: the texts of its key or its place, and of its reference."""
+    columns = [f"{column_of('r', column)}::text" for column in question.row_key] or ["r.ctid::text"]
+    references = [f"{column_of('r', column)}::text" for column in question.columns]
+    also = f" and {among}" if among else ""
+    return (
+        f"select array[{', '.join(columns)}], array[{', '.join(references)}] from {question.rows}"
+        f" where {condition_within(question, range_)}{also} order by {_ordered(question, range_)} limit 1"
+    )
+
+
+def remaining(question: Question, among: str) -> str:
+    """The query for the number of wrong rows of which a further condition holds."""
+    return f"select count(*) from {question.rows} where {question.condition} and {among}"
+
+
+def _ordered(question: Question, range_: Range | None) -> str:
+    columns = range_.order.columns if range_ is not None else (*question.columns, *question.row_key)
+    return ", ".join([column_of("r", column) for column in (*dict.fromkeys(columns), "ctid")])
+
+
+def picked() -> str:
+    """The rows that were picked, as a FROM item ``p`` with ``table_id`` and ``place``."""
+    setting = f"pg_catalog.current_setting({string(PICKED)}, true)"
+    return (
+        f"(select split_part(x, '(', 1)::oid as table_id, ('(' || split_part(x, '(', 2))::tid as place"
+        f" from unnest(string_to_array(nullif({setting}, ''), ' ')) as x) as p"
+    )
+
+
+def change(question: Question, values: Mapping[str, str], journal: Journal, note: str, pairs: str | None = None) -> str:
+    """Sets columns of the picked rows. One row: how many were changed.
+
+    ``values`` are expressions by column, over the row ``r`` and, where ``pairs`` names a subject, over the pair ``n``.
+    The journal has for each row its key, and before and after of every column that changed, triggers included.
+    """
+    table = question.table
+    assigned = ", ".join([f"{quote(column)} = {value}" for column, value in values.items()])
+    match = "r.tableoid = old.table_id and r.ctid = old.place"
+    source = f"{journal.table('pairs')} as n, " if pairs is not None else ""
+    if pairs is not None:
+        reference = f"old.row_ ->> {string(question.columns[0])}"
+        match += f" and n.run = {string(journal.run)}::uuid and n.subject = {string(pairs)} and n.old = {reference}"
+    changes = (
+        f"jsonb_agg(jsonb_build_array({_key('before', question)}, {_differing('before', 'after')},"
+        f" {_differing('after', 'before')}))"
+    )
+    noted = _noted(journal, UPDATE, question.id, table, "count(*)", "null", changes, string(note), "changed")
+    return (
+        f"with old as materialized (select p.table_id, p.place, to_jsonb(r) as row_ from {picked()},"
+        f" {question.rows} where r.tableoid = p.table_id and r.ctid = p.place),"
+        f" changed as (update {question.rows} set {assigned} from {source}old where {match}"
+        " returning old.row_ as before, to_jsonb(r) as after),"
+        f" noted as ({noted}) select count(*) from changed"
+    )
+
+
+def _key(row: str, question: Question) -> str:
+    """The key of a row that is JSON, as an object; the whole row where it has no key."""
+    if not question.row_key:
+        return row
+    parts = [f"{string(column)}, {row} -> {string(column)}" for column in question.row_key]
+    return f"jsonb_build_object({', '.join(parts)})"
+
+
+def _differing(one: str, other: str) -> str:
+    return (
+        f"(select coalesce(jsonb_object_agg(e.key, e.value), '{{}}') from jsonb_each({one}) as e"
+        f" where e.value is distinct from {other} -> e.key)"
+    )
+
+
+# Rows that are moved out of the way
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Rows that go with a row that is moved: those of ``table`` that refer to it by ``key``, and what hangs on them.
+
+    Where ``moves`` is False they stay, and their reference becomes NULL, as the key's ON DELETE SET NULL says.
+    """
+
+    table: Table
+    key: ForeignKey
+    moves: bool
+    branches: tuple[Branch, ...] = ()
+
+
+def quarantine_name(table: QName) -> str:
+    """The name of the table that rows of another one are moved to."""
+    return clip(f"{table.schema}.{table.name}")
+
+
+def quarantine_table(schema: str, table: QName) -> str:
+    """A statement that makes the table that rows are moved to, with the same columns and three more."""
+    target = QName(schema, quarantine_name(table))
+    return (
+        f"create table if not exists {target} as select t.*, null::uuid as referee_run, null::text as referee_reason,"
+        f" null::timestamptz as referee_at from {table} as t with no data"
+    )
+
+
+def move(question: Question, table: Table, branches: Sequence[Branch], journal: Journal, reason: str) -> str:
+    """Moves the picked rows and what hangs on them. One row: how many of the picked rows were moved.
+
+    All of it is one statement: its parts see the same rows, and by the time the foreign keys act nothing is left for
+    them to delete.
+    """
+    place = "r.tableoid = p.table_id and r.ctid = p.place"
+    gone = f"gone0 as (delete from {question.rows} using {picked()} where {place} returning r.*)"
+    parts = [gone, *_kept(0, table, question.id, journal, reason)]
+    number = 0
+    for branch in branches:
+        parts += _branch(branch, 0, number, question, journal, reason)
+        number += _count(branch)
+    return f"with {', '.join(parts)} select count(*) from gone0"
+
+
+def _count(branch: Branch) -> int:
+    return 1 + sum(_count(inner) for inner in branch.branches)
+
+
+def _branch(
+    branch: Branch, parent: int, before: int, question: Question, journal: Journal, reason: str
+) -> Iterator[str]:
+    own = before + 1
+    key, name = branch.key, f"gone{own}"
+    match = " and ".join(
+        [
+            f"{column_of('r', ours)} = {column_of('g', theirs)}"
+            for ours, theirs in zip(key.columns, key.target.columns, strict=True)
+        ]
+    )
+    because = f"{key.ref}: {reason}"
+    if not branch.moves:
+        nulls = ", ".join([f"{quote(column)} = null" for column in key.on_delete_columns or key.columns])
+        primary = branch.table.primary_key
+        shown = replace(question, row_key=primary.columns if primary is not None else ())
+        before_ = ", ".join([f"{string(column)}, {column_of('g', theirs)}" for column, theirs in _pairs(key)])
+        yield (
+            f"{name} as (update {key.table} as r set {nulls} from gone{parent} as g where {match}"
+            f" returning to_jsonb(r) as after, jsonb_build_object({before_}) as before)"
+        )
+        changes = f"jsonb_agg(jsonb_build_array({_key('after', shown)}, before, {_nulled('before')}))"
+        note = _noted(journal, UPDATE, question.id, key.table, "count(*)", "null", changes, string(because), name)
+        yield f"noted{own} as ({note})"
+        return
+    yield f"{name} as (delete from {key.table} as r using gone{parent} as g where {match} returning r.*)"
+    yield from _kept(own, branch.table, question.id, journal, because)
+    at = own
+    for inner in branch.branches:
+        yield from _branch(inner, own, at, question, journal, reason)
+        at += _count(inner)
+
+
+def _pairs(key: ForeignKey) -> list[tuple[str, str]]:
+    return list(zip(key.columns, key.target.columns, strict=True))
+
+
+def _nulled(row: str) -> str:
+    return f"(select jsonb_object_agg(e.key, null::jsonb) from jsonb_each({row}) as e)"
+
+
+def _kept(number: int, table: Table, question: str, journal: Journal, reason: str) -> Iterator[str]:
+    """The parts that keep the rows that one part has deleted, and note their keys."""
+    target = QName(journal.schema, quarantine_name(table.name))
+    names = [quote(column.name) for column in table.columns]
+    primary = table.primary_key
+    key = (
+        f"jsonb_build_object({', '.join([f'{string(name)}, {quote(name)}' for name in primary.columns])})"
+        if primary is not None
+        else "null::jsonb"
+    )
+    yield (
+        f"kept{number} as (insert into {target} ({', '.join(names)}, referee_run, referee_reason, referee_at)"
+        f" select {', '.join(names)}, {string(journal.run)}::uuid, {string(reason)}, clock_timestamp()"
+        f" from gone{number})"
+    )
+    changes = f"jsonb_agg(jsonb_build_array({key}))"
+    note = _noted(journal, MOVE, question, table.name, "count(*)", "null", changes, string(reason), f"gone{number}")
+    yield f"noted{number} as ({note})"
+
+
+def held_back(branches: Sequence[ForeignKey]) -> str | None:
+    """The condition that no row refers to ``r`` by keys that would not let it go; None where there are none."""
+    tests = []
+    for key in branches:
+        match = " and ".join([f"{column_of('h', ours)} = {column_of('r', theirs)}" for ours, theirs in _pairs(key)])
+        tests.append(f"not exists (select from {key.table} as h where {match})")
+    return " and ".join(tests) or None
+
+
+# Runs
+
+
+def begin_run(journal: Journal, version: str, purpose: str, wish: str) -> str:
+    return (
+        f"insert into {journal.table('run')} (id, version, purpose, wish) values ({string(journal.run)}::uuid,"
+        f" {string(version)}, {string(purpose)}, {string(wish)}::jsonb)"
+    )
+
+
+def unfinished_runs(schema: str, purpose: str, wish: str) -> str:
+    """The query for the ids of runs with the same purpose and wish that have not ended, the newest first."""
+    table = QName(schema, "run")
+    return (
+        f"select id::text from {table} where ended is null and purpose = {string(purpose)}"
+        f" and wish = {string(wish)}::jsonb order by began desc"
+    )
+
+
+def end_run(journal: Journal, result: str) -> str:
+    return (
+        f"update {journal.table('run')} set ended = clock_timestamp(), result = {string(result)}::jsonb"
+        f" where id = {string(journal.run)}::uuid"
+    )
+
+
+def add_pairs(journal: Journal, subject: str, pairs: Sequence[tuple[str, str]]) -> str:
+    rows = ", ".join(
+        [f"({string(journal.run)}::uuid, {string(subject)}, {string(old)}, {string(new)})" for old, new in pairs]
+    )
+    return (
+        f"insert into {journal.table('pairs')} (run, subject, old, new) values {rows}"
+        " on conflict (run, subject, old) do update set new = excluded.new"
+    )
+
+
+def note_step(journal: Journal, number: int, digest: str, table: QName | None, undo: Sequence[str]) -> str:
+    """Notes that a step of a plan is done; ``undo`` are the statements that take it back."""
+    name = table or QName("", "")
+    undone = f"jsonb_build_array({', '.join([string(text) for text in undo])})"
+    return (
+        f"insert into {journal.table('journal')}"
+        " (run, action, question, table_schema, table_name, rows, transaction, changes, note)"
+        f" values ({string(journal.run)}::uuid, {string(STEP)}, {string(f'step {number}')}, {string(name.schema)},"
+        f" {string(name.name)}, 0, {_XID}, {undone}, {string(digest)})"
+    )
+
+
+def note_begun(journal: Journal, number: int, digest: str) -> str:
+    """Notes that a step begins which cannot be in a transaction with its line in the journal."""
+    return (
+        f"insert into {journal.table('journal')}"
+        " (run, action, question, table_schema, table_name, rows, transaction, note)"
+        f" values ({string(journal.run)}::uuid, 'begun', {string(f'step {number}')}, '', '', 0, {_XID},"
+        f" {string(digest)})"
+    )
+
+
+def steps_done(journal: Journal) -> str:
+    """The query for the steps that a run has done, or begun: digest, action."""
+    return (
+        f"select note, action from {journal.table('journal')} where run = {string(journal.run)}::uuid"
+        f" and action in ({string(STEP)}, 'begun') and undone is null"
+    )
+
+
+def rows_done(journal: Journal) -> str:
+    """The query for what the run has done so far: action, question, rows."""
+    return (
+        f"select action, question, sum(rows)::bigint from {journal.table('journal')}"
+        f" where run = {string(journal.run)}::uuid and undone is null group by 1, 2"
+    )

@@ -1,0 +1,275 @@
+"""`referee repair`: what could be done about wrong rows, and the doing of it while everybody goes on writing."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast, get_args
+
+from referee import __version__
+from referee.data import journal as journals
+from referee.data.load import Throttle
+from referee.data.remedies import Wanted, choose
+from referee.data.repair import Repairer, Work, tables_of
+from referee.data.scan import ScanOptions, scan_rows
+from referee.data.watch import Tell, Watch
+from referee.data.works import works_of
+from referee.data.writer import Limits, Writer
+from referee.errors import ReadError, UsageError
+from referee.model.question import Question
+from referee.model.row_repair import Action, ActionKind, ColumnValue, Outcome, RowPlan, RowRepair
+from referee.model.scan import Answer
+from referee.postgres.session import Limits as SessionLimits
+from referee.postgres.session import Session, connect
+from referee.sql import repairs
+from referee.sql.activity import SERVER
+from referee.sql.repairs import Filling, Journal
+from referee.workflow.config import Config, read_config
+from referee.workflow.fillings import fillings
+from referee.workflow.scan import ScanWish, Subject, read_subject, scan_subject
+
+#: The schema of the journal.
+SCHEMA = "referee"
+
+
+@dataclass(frozen=True)
+class RepairWish:
+    """What is to be repaired, and how.
+
+    ``only`` are patterns as for a scan; ``actions`` and ``touch`` as in ``Wanted``; ``pairs`` are old and new ids.
+    ``limits`` are those of a batch.
+    """
+
+    only: tuple[str, ...] = ()
+    actions: tuple[tuple[str, ActionKind], ...] = ()
+    touch: tuple[str, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
+    journal: str = SCHEMA
+    limits: Limits = field(default_factory=Limits)
+    scan: ScanOptions = field(default_factory=ScanOptions)
+    max_load: int | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A database that has been read and scanned, and what is to be done about it."""
+
+    subject: Subject
+    plan: RowPlan
+    fillings: Mapping[str, Filling]
+    password: str | None = None
+
+
+def prepare(
+    url: str,
+    config: Config | None = None,
+    wish: RepairWish | None = None,
+    password: str | None = None,
+    tell: Tell = lambda message: None,
+) -> Prepared:
+    """Scans a database and decides what to do. Nothing is written.
+
+    Raises UsageError for a wish that makes no sense, ServerError where the database cannot be read.
+    """
+    config = config if config is not None else read_config()
+    wish = wish or RepairWish()
+    tell("reading the catalog")
+    subject = read_subject(url, config, password)
+    scan = scan_subject(subject, ScanWish(wish.scan, wish.only), tell)
+    wrong = [answer.question for answer in scan.answers if answer.violations]
+    known, unknown = fillings(subject.schema, wrong, config.answers)
+    actions = choose(subject.schema, scan.answers, Wanted(wish.actions, wish.touch, wish.pairs, unknown))
+    values = {
+        id_: tuple(ColumnValue(column, text) for column, text in filling.values.items())
+        for id_, filling in known.items()
+    }
+    return Prepared(subject, RowPlan(scan, actions, values), known, password)
+
+
+def execute(prepared: Prepared, wish: RepairWish | None = None, tell: Tell = lambda message: None) -> RowRepair:
+    """Does what was planned, and asks once more at the end. What was cut short is gone on with.
+
+    Raises UsageError where the role may not keep a journal, ServerError where the server does not come back.
+    """
+    return _Execution(prepared, wish or RepairWish(), tell).run()
+
+
+class _Execution:
+    def __init__(self, prepared: Prepared, wish: RepairWish, tell: Tell) -> None:
+        self.subject = prepared.subject
+        self.plan = prepared.plan
+        self.fillings = prepared.fillings
+        self.password = prepared.password
+        self.wish = wish
+        self.watch = Watch(tell)
+        self.tell = tell
+
+    def run(self) -> RowRepair:
+        began = time.monotonic()
+        if not self.plan.does_something:
+            return RowRepair("", self.subject.name, self.plan, ())
+        with self._session() as keeper:
+            refuse_standby(keeper)
+            journals.set_up(keeper, self.wish.journal)
+        run: journals.Run | None = None
+
+        def hold(session: Session) -> None:
+            if run is not None:
+                journals.hold(session, run.journal.run)
+
+        writer = Writer(self._session, self.wish.limits, self.tell, hold)
+        try:
+            run = journals.begin(writer.session, self.wish.journal, "repair", self._purpose(), __version__)
+            outcomes = tuple(self._do_all(writer, run.journal))
+            self.tell("asking once more")
+            answers = self._ask_again([action.question for action in self.plan.actions])
+            result = RowRepair(
+                run.journal.run,
+                self.subject.name,
+                self.plan,
+                outcomes,
+                answers,
+                run.resumed,
+                journals.totals(writer.session, run.journal),
+                round(time.monotonic() - began, 3),
+            )
+            if result.is_finished:
+                journals.end(writer.session, run.journal, _summary(result))
+            return result
+        finally:
+            writer.close()
+
+    def _session(self) -> Session:
+        return writing_session(self.subject.url, self.password)
+
+    def _purpose(self) -> dict[str, object]:
+        """What a later process must want too, to go on with this run."""
+        wish = self.wish
+        return {"only": wish.only, "actions": wish.actions, "touch": wish.touch, "pairs": len(wish.pairs)}
+
+    def _do_all(self, writer: Writer, journal: Journal) -> Iterator[Outcome]:
+        self._make_ready(writer, journal)
+        schema = self.subject.schema
+        throttle = Throttle(self.wish.max_load, self.tell)
+        patience = self.wish.limits.patience
+        repairer = Repairer(
+            writer, schema, journal, self._counter(writer), self.watch, patience=patience, throttle=throttle
+        )
+        self.watch.expect(action.rows for action in self.plan.actions if action.does_something)
+        for action in self.plan.actions:
+            works = list(works_of(schema, action, self.fillings, journal))
+            if not works:
+                yield Outcome(action, left=action.rows, left_because=action.reason)
+                continue
+            yield _joined(action, [repairer.do(work) for work in works])
+
+    def _make_ready(self, writer: Writer, journal: Journal) -> None:
+        """Tables for rows that are moved, and old and new ids."""
+        schema = self.subject.schema
+        for action in self.plan.actions:
+            if action.pairs:
+                journals.add_pairs(writer.session, journal, action.question.id, action.pairs)
+            for work in works_of(schema, action, self.fillings, journal):
+                if work.table is not None:
+                    for table in (work.table, *tables_of(work.branches)):
+                        writer.session.run(repairs.quarantine_table(journal.schema, table.name))
+
+    def _counter(self, writer: Writer) -> Callable[[Work], int]:
+        def count(work: Work) -> int:
+            if work.among is not None:
+                return int(writer.read([repairs.remaining(work.question, work.among)])[0][0][0])
+            return self._ask_again([work.question])[0].violations
+
+        return count
+
+    def _ask_again(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
+        asked = list({question.id: question for question in questions}.values())
+        options = replace(self.wish.scan, budget=None, kept=self.wish.scan.sample)
+        sizes = {question.id: None for question in asked}
+        return scan_rows(self.subject.connect, self.subject.schema, asked, sizes, options).answers
+
+
+def parse_actions(texts: Sequence[str]) -> tuple[tuple[str, ActionKind], ...]:
+    """Patterns for questions and actions, from ``pattern=action``. Raises UsageError for anything else."""
+    found: list[tuple[str, ActionKind]] = []
+    for text in texts:
+        pattern, _, action = text.rpartition("=")
+        if not pattern or action not in get_args(ActionKind):
+            known = ", ".join(get_args(ActionKind))
+            raise UsageError(
+                f'--action takes a name and an action, such as "public.songs=set-null"; it got "{text}". The actions '
+                f"are {known}."
+            )
+        found.append((pattern, cast(ActionKind, action)))
+    return tuple(found)
+
+
+def read_pairs(path: str | os.PathLike[str]) -> tuple[tuple[str, str], ...]:
+    """Old and new ids from a file with two columns and a header. Raises ReadError for anything else."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ReadError(f"The map {os.fspath(path)} could not be read: {error}.") from error
+    if not rows or [name.strip().lower() for name in rows[0]] != ["old", "new"]:
+        raise ReadError(f'The map {os.fspath(path)} must begin with the line "old,new".')
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) != 2 or not all(part.strip() for part in row):
+            raise ReadError(f"Line {number} of the map {os.fspath(path)} has no old and new id.")
+    pairs = {old.strip(): new.strip() for old, new in rows[1:]}
+    if len(pairs) != len(rows) - 1:
+        raise ReadError(f"The map {os.fspath(path)} has an old id twice.")
+    return tuple(sorted(pairs.items()))
+
+
+def writing_session(url: str, password: str | None = None) -> Session:
+    """A session that may write; limits are set batch by batch."""
+    limits = SessionLimits(statement=None, lock=None)
+    if password is None:
+        return connect(url, read_only=False, limits=limits)
+    return connect(url, read_only=False, limits=limits, password=password)
+
+
+def refuse_standby(session: Session) -> None:
+    """Raises UsageError where nothing can be written."""
+    if session.rows(SERVER)[0][0]:
+        raise UsageError(
+            f"{session.place} is a hot standby: it can be scanned, but nothing can be written there. Repair the "
+            "primary."
+        )
+
+
+def _joined(action: Action, outcomes: Sequence[Outcome]) -> Outcome:
+    """What came of an action that took several pieces of work."""
+    if len(outcomes) == 1:
+        return outcomes[0]
+    because = next((outcome.left_because for outcome in outcomes if outcome.left_because is not None), None)
+    return Outcome(
+        action,
+        sum(outcome.done for outcome in outcomes),
+        {},
+        tuple(row for outcome in outcomes for row in outcome.refused),
+        sum(outcome.left for outcome in outcomes),
+        because,
+        any(outcome.unfinished for outcome in outcomes),
+        round(sum(outcome.seconds for outcome in outcomes), 3),
+        sum(outcome.batches for outcome in outcomes),
+        max(outcome.longest_batch for outcome in outcomes),
+    )
+
+
+def _summary(result: RowRepair) -> dict[str, object]:
+    return {
+        "done": [[action, question, rows] for action, question, rows in result.totals],
+        "left": {answer.question.id: answer.violations for answer in result.answers},
+    }
+
+
+def exit_status(result: RowRepair) -> int:
+    """0 if every row is right now, 1 if some were left as they are, 2 if the repair came to no end; 2 beats 1."""
+    if not result.is_finished:
+        return 2
+    return int(bool(result.left))
