@@ -138,7 +138,9 @@ class _Choice:
             self._pairs(),
             tuple(self._hazards(kind)),
             self._moves_along() if kind == "quarantine" else (),
-            tuple(choice for choice in CHOICES[self.question.kind] if choice != kind and self._is_possible(choice)),
+            alternatives=tuple(
+                choice for choice in CHOICES[self.question.kind] if choice != kind and self._is_possible(choice)
+            ),
         )
 
     def _kind(self) -> tuple[ActionKind, str]:

@@ -282,7 +282,7 @@ def _rows(key: Key, given: _Given) -> Mapping[QName, Mapping[str, str]]:
         if target is None or not target.columns or not value:
             raise given.error(
                 f"{given.where} needs a column and an SQL expression for it, such as "
-                f"\"public.bands(name)\" = \"'The Examples'\"; it has {_shown(place)}."
+                f'"public.bands(name)" = "\'The Examples\'"; it has {_shown(place)}.'
             )
         found.setdefault(target.table, {})[target.columns[0]] = value
     return found
