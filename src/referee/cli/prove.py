@@ -94,6 +94,10 @@ def _render(proof: Proof, format_: str, output: str | None, verbose: bool) -> st
         from referee.render import prove_json
 
         return prove_json.render(proof.rehearsals)
+    if format_ == "markdown":
+        from referee.render import prove_markdown
+
+        return prove_markdown.render(proof.rehearsals, proof.migrations.name)
     from referee.render import prove_text
 
     columns, paint = screen(output)

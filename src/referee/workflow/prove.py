@@ -36,6 +36,7 @@ from referee.rehearse.base import Base, prepare
 from referee.rehearse.blame import Blame
 from referee.rehearse.deletion import consequences
 from referee.rehearse.flows import FLOWS, Cast, Flow, play
+from referee.rehearse.imitated import rests_on_stand_ins
 from referee.rehearse.migrating import race_of_migrations
 from referee.rehearse.races import race_of_arrival
 from referee.rehearse.references import Prober, probe_all
@@ -185,7 +186,7 @@ class _Rehearsing:
             writes=writes if self.wish.wants("writes") else (),
             races=races,
             deletion=deletion,
-            unverified=tuple(self._unverified(outcome)),
+            unverified=(*self._unverified(outcome), *self._imitated(schema, outcome)),
         )
 
     def project(self) -> Project:
@@ -251,6 +252,10 @@ class _Rehearsing:
         self.tell("deleting a user who has rows everywhere")
         with stage_on(self.server, migrated) as stage:
             return consequences(stage, schema, identities, blame, self.config.rows)
+
+    def _imitated(self, schema: Schema, outcome: Outcome) -> list[Unverified]:
+        with self.server.connect(self.migrated, self.server.superuser) as session:
+            return list(rests_on_stand_ins(session, schema, self.platform, outcome.stand_ins))
 
     def _unverified(self, outcome: Outcome) -> list[Unverified]:
         """What the verdicts leave open, whatever they are."""
