@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option("--emit", "emit_to", metavar="DIR", help="Write a .sql script for each failure, to be run with psql.")
 @options.postgres_bin
+@options.server
 @click.option("--verbose", is_flag=True, help="Cut no list short.")
 @options.debug
 def prove(
@@ -54,6 +55,7 @@ def prove(
     default_privileges: str | None,
     emit_to: str | None,
     postgres_bin: str | None,
+    server_url: str | None,
     verbose: bool,
     **given: object,
 ) -> int:
@@ -79,7 +81,7 @@ def prove(
     wish = Wish(only, races, max_schedules, modes)
     programs = find_programs(postgres_bin) if postgres_bin else None
     with progress() as tell:
-        proof = rehearse(path, settings, wish, programs=programs, tell=tell)
+        proof = rehearse(path, settings, wish, programs=programs, server_url=server_url, tell=tell)
     status = set_status(int(any(any(True for _ in one.failures()) for one in proof.rehearsals)))
     if emit_to is not None:
         write_scripts(proof, emit_to)
