@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     "--exact", is_flag=True, help="Run the migrations on a throw-away server, and judge what they really build."
 )
 @options.postgres_bin
+@options.server
 @options.config_options()
 @click.option("--write-baseline", is_flag=True, help="Write the findings to the baseline instead of reporting them.")
 @click.option("--verbose", is_flag=True, help="Cut no list short.")
@@ -33,9 +34,10 @@ def check(
     output: str | None,
     config: str | None,
     db: str | None,
-    ask_password: bool,
+    statement_timeout: float,
     exact: bool,
     postgres_bin: str | None,
+    server_url: str | None,
     write_baseline: bool,
     verbose: bool,
     **given: object,
@@ -44,15 +46,16 @@ def check(
 
     PATH is a Supabase project (its repository, its supabase folder or its migrations folder), a folder of .sql files
     or one file; without it, the current folder. The files are read in the order in which they run. No database is
-    needed. With --db the rules judge a live database instead; with --exact the migrations are run on a throw-away
-    server, and each statement that fails there is reported.
+    needed. With --db the rules judge a live database instead; with --exact the migrations and seeds are run on a
+    throw-away server, and each statement that fails there is reported. --postgres-bin and --server say where else.
     """
     from referee.cli.emit import emit, set_status
     from referee.workflow.config import read_config
     from referee.workflow.status import exit_status
 
     settings = read_config(path, given, file=config)
-    diagnose = _subject(path, db, options.password_for(ask_password), exact, postgres_bin)
+    place = _Place(exact, postgres_bin, server_url)
+    diagnose = _subject(path, db, statement_timeout, place)
     if write_baseline:
         return _write_baseline(diagnose, settings)
     diagnosis = diagnose(settings)
@@ -61,21 +64,32 @@ def check(
     return exit_status(diagnosis, settings)
 
 
-def _subject(
-    path: str, db: str | None, password: str | None, exact: bool, postgres_bin: str | None
-) -> Callable[[Config], Diagnosis]:
+class _Place(NamedTuple):
+    """Where migrations are to be run, if they are."""
+
+    exact: bool
+    postgres_bin: str | None
+    server_url: str | None
+
+
+def _subject(path: str, db: str | None, statement_timeout: float, place: _Place) -> Callable[[Config], Diagnosis]:
     """What checks the subject that the options name."""
     if db is not None:
-        if exact or postgres_bin is not None or path != ".":
-            raise click.UsageError("--db names the whole subject: leave out PATH, --exact and --postgres-bin.")
+        if any(place) or path != ".":
+            raise click.UsageError(
+                "--db names the whole subject: leave out PATH, --exact, --postgres-bin and --server."
+            )
         from referee.workflow.database import check_database
 
-        return lambda config: check_database(db, config, password)
-    if exact or postgres_bin is not None:
+        return lambda config: check_database(db, config, options.limits(statement_timeout))
+    if any(place):
+        if place.postgres_bin is not None and place.server_url is not None:
+            raise click.UsageError("--postgres-bin and --server name two servers: leave out one.")
         from referee.postgres.programs import find_programs
         from referee.workflow.exact import check_exact
 
-        return lambda config: check_exact(path, config, find_programs(postgres_bin) if postgres_bin else None)
+        programs = find_programs(place.postgres_bin) if place.postgres_bin else None
+        return lambda config: check_exact(path, config, programs, place.server_url)
     from referee.workflow.check import check as check_files
 
     return lambda config: check_files(path, config)

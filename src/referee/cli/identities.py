@@ -21,7 +21,7 @@ def identities(
     format_: str,
     output: str | None,
     db: str | None,
-    ask_password: bool,
+    statement_timeout: float,
     config: str | None,
     **given: object,
 ) -> int:
@@ -40,7 +40,7 @@ def identities(
     if db is not None:
         from referee.workflow.database import identities_of_database
 
-        diagnosis = identities_of_database(db, settings, options.password_for(ask_password))
+        diagnosis = identities_of_database(db, settings, options.limits(statement_timeout))
     else:
         from referee.workflow.check import identities as identities_of_files
 

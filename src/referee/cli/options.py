@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from referee.cli.group import State
 from referee.workflow.keys import KEYS, Key
+
+if TYPE_CHECKING:
+    from referee.read.catalog.queries import Limits
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
@@ -87,14 +90,37 @@ class Duration(click.ParamType[float]):
 
 
 def database(function: _F) -> _F:
-    """``--db`` and ``--ask-password``: a live database instead of files."""
-    function = click.option("--ask-password", is_flag=True, help="Ask for the password of --db.")(function)
+    """``--db`` and ``--statement-timeout``: a live database instead of files."""
+    function = click.option(
+        "--statement-timeout",
+        metavar="TIME",
+        type=Duration(),
+        default="60s",
+        show_default=True,
+        help="No query of --db takes longer.",
+    )(function)
     return click.option(
         "--db",
         metavar="URL",
         help="Read a live database instead of files, without writing. The password may come from the URL, PGPASSWORD, "
-        "a service file, ~/.pgpass or --ask-password.",
+        "a service file or ~/.pgpass; else a terminal is asked for it.",
     )(function)
+
+
+def limits(statement_timeout: float) -> Limits:
+    """What --statement-timeout says."""
+    from referee.read.catalog.queries import Limits
+
+    return Limits(statement_timeout=max(1, round(statement_timeout * 1000)))
+
+
+server = click.option(
+    "--server",
+    "server_url",
+    metavar="URL",
+    help="Use a scratch database on this server, dropped after, instead of a throw-away server. Roles that exist there "
+    "are never altered.",
+)
 
 
 def postgres_bin(function: _F) -> _F:

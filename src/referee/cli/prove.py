@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option("--emit", "emit_to", metavar="DIR", help="Write a .sql script for each failure, to be run with psql.")
 @options.postgres_bin
+@options.server
 @click.option("--verbose", is_flag=True, help="Cut no list short.")
 @options.debug
 def prove(
@@ -54,6 +55,7 @@ def prove(
     default_privileges: str | None,
     emit_to: str | None,
     postgres_bin: str | None,
+    server_url: str | None,
     verbose: bool,
     **given: object,
 ) -> int:
@@ -79,7 +81,7 @@ def prove(
     wish = Wish(only, races, max_schedules, modes)
     programs = find_programs(postgres_bin) if postgres_bin else None
     with progress() as tell:
-        proof = rehearse(path, settings, wish, programs=programs, tell=tell)
+        proof = rehearse(path, settings, wish, programs=programs, server_url=server_url, tell=tell)
     status = set_status(int(any(any(True for _ in one.failures()) for one in proof.rehearsals)))
     if emit_to is not None:
         write_scripts(proof, emit_to)
@@ -94,6 +96,10 @@ def _render(proof: Proof, format_: str, output: str | None, verbose: bool) -> st
         from referee.render import prove_json
 
         return prove_json.render(proof.rehearsals)
+    if format_ == "markdown":
+        from referee.render import prove_markdown
+
+        return prove_markdown.render(proof.rehearsals, proof.migrations.name)
     from referee.render import prove_text
 
     columns, paint = screen(output)

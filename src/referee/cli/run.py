@@ -10,6 +10,7 @@ import click
 
 from referee.cli.group import State, group
 from referee.errors import RefereeError
+from referee.postgres.passwords import asking
 
 _INTERRUPTED = 130
 
@@ -19,7 +20,8 @@ def run(arguments: Sequence[str]) -> int:
     state = State()
     try:
         _be_lenient()
-        status = group.main(list(arguments), prog_name="referee", obj=state, standalone_mode=False)
+        with asking(_prompt if sys.stdin is not None and sys.stdin.isatty() else None):
+            status = group.main(list(arguments), prog_name="referee", obj=state, standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read has read enough
         _forget_stdout()
@@ -37,6 +39,11 @@ def run(arguments: Sequence[str]) -> int:
         _say(_message(error))
         return 2
     return status if isinstance(status, int) else 0
+
+
+def _prompt(place: str) -> str:
+    answer: str = click.prompt(f"Password for {place}", hide_input=True, err=True)
+    return answer
 
 
 def _message(error: Exception) -> str:

@@ -16,7 +16,7 @@ from referee.model.change import NamedType
 from referee.model.comparison import Side
 from referee.model.names import QName, Ref, quote
 from referee.model.schema import Composite, Domain, Enum, Namespace, Schema, Table, Trigger
-from referee.sql.builtins import extension_names
+from referee.sql.builtins import extension_names, server_names
 from referee.sql.tokens import tokens
 
 #: Comes with every server.
@@ -94,7 +94,8 @@ def uses_extension(schema: Schema, extension: str, ground: Ground) -> bool:
     known = extension_names(extension)
     if known is None:
         return True
-    names = frozenset(known.functions) | frozenset(known.types)
+    # gen_random_uuid() came with pgcrypto once, and comes with every server now.
+    names = (frozenset(known.functions) | frozenset(known.types)) - frozenset(server_names().functions)
     return any(not names.isdisjoint(_words(text)) for text in _own_texts(schema, ground))
 
 

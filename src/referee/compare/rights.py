@@ -60,7 +60,8 @@ class Rights:
 
     def _is_stranger(self, ref: Ref, grantee: str) -> bool:
         left, right = self.ground.homes
-        if left != right and grantee in (left, right):
+        # Whoever owns the database or everything in a schema may do there what nobody has granted.
+        if grantee in (left, right) and (left != right or ref.kind == "schema"):
             self.notes.fold("owners", f"what {grantee} may do with {ref}")
             return True
         if grantee in self.ground.strangers:

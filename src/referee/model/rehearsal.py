@@ -299,12 +299,24 @@ class Rehearsal:
         for reference in self.references:
             if any(is_broken(reference.worlds[world]) for world in PRODUCTION if world in reference.worlds):
                 yield f"reference {reference.key.ref}"
+        yield from (f"insert into {table}" for table in self.failing_inserts())
         for write in self.writes:
             if any(is_broken(write.worlds[world]) for world in PRODUCTION if world in write.worlds):
                 yield f"write {write.trigger} {write.event}"
         yield from (f"race {race.name}" for race in self.races if race.failed)
         if self.deletion is not None and self.deletion.first is not None:
             yield "deletion"
+
+    def failing_inserts(self) -> dict[QName, Failure]:
+        """Tables into which a user's own insert fails although the key that was tried is satisfied, and how."""
+        found: dict[QName, Failure] = {}
+        for reference in self.references:
+            for world in PRODUCTION:
+                verdict = reference.worlds.get(world)
+                first = verdict.first if verdict is not None and not is_broken(verdict) else None
+                if first is not None and first.failure is not None and first.refused_by is None:
+                    found.setdefault(reference.key.table, first.failure)
+        return found
 
 
 def is_broken(verdict: WorldVerdict) -> bool:

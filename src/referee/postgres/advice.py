@@ -97,6 +97,8 @@ def _tls(failure: _Failure) -> str | None:
 def _absent(failure: _Failure) -> str | None:
     if failure.says(r"definition of service"):
         return "Services are looked up in ~/.pg_service.conf, or in the file that PGSERVICEFILE names."
+    if failure.says(r"invalid response to SSL negotiation|unexpected response|expected authentication request"):
+        return "What listens there is no Postgres: check host and port."
     if failure.says(r"socket path.*too long"):
         return "Name a folder with a shorter path as host."
     if failure.says(r"connection refused|no such file or directory"):
@@ -167,4 +169,4 @@ def _tidy(said: str) -> str:
     lines = [line.strip() for line in said.splitlines()]
     kept = [line for line in lines if line and not line.endswith("?") and not line.startswith("Multiple connection")]
     text = " ".join(dict.fromkeys(kept)) or "no reason was given"
-    return re.sub(r"^connection (?:failed|is bad): |FATAL:\s+", "", text)
+    return re.sub(r"^connection (?:failed|is bad): |FATAL:\s+|fe_sendauth: ", "", text)

@@ -31,6 +31,7 @@ _OWNERS = """
     from pg_catalog.pg_class c
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where (n.nspname::text, c.relname::text) in (select * from unnest(%s::text[], %s::text[]))
+      and not pg_has_role(c.relowner, 'member')
     order by 1
 """
 
@@ -51,7 +52,8 @@ class Statement(NamedTuple):
 class Script:
     """A file to run. With a ``version`` it is entered into the history of migrations when all of it has run.
 
-    It is one transaction unless ``atomic`` is False: then each statement is committed by itself.
+    It is one transaction unless ``atomic`` is False: then each statement is committed by itself. With ``as_left`` it
+    starts with the settings that the file before has left.
     """
 
     path: str
@@ -59,6 +61,7 @@ class Script:
     version: str | None = None
     name: str | None = None
     atomic: bool = True
+    as_left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,8 @@ class _ScriptRun:
         self.failures: list[Failure] = []
 
     def run(self) -> list[Failure]:
-        self.session.run("reset all")
+        if not self.script.as_left:
+            self.session.run("reset all")
         if not (self._is_plain() and self._run_at_once()):
             self._run_step_by_step()
         return self.failures

@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from referee.errors import ServerError, StatementError, UsageError
 from referee.postgres.advice import advise
+from referee.postgres.passwords import ask
 
 Row = tuple[Any, ...]
 
@@ -30,6 +31,8 @@ _CHATTER = re.compile(r"consuming input failed: |This probably means the server 
 _OUT_OF_RESOURCES = "53"
 # The server is shut down, crashes, or drops this session.
 _GOING_DOWN = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
+# A connection that went dead without a word is noticed after half a minute; the system's own patience is two hours.
+_LIVELINESS = {"keepalives_idle": "15", "keepalives_interval": "5", "keepalives_count": "3"}
 _DRIVER = re.compile(r"^(postgres(?:ql)?)\+\w+://")
 _URL_PASSWORD = re.compile(r"(?<=:)[^:/@\s]*(?=@)")
 
@@ -77,7 +80,7 @@ class FailedStatementError(StatementError):
 
 
 class PasswordNeededError(ServerError):
-    """The server asks for a password and none was given: ask for it, and connect again with ``password=...``."""
+    """The server asks for a password, none was given, and nobody could be asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,18 +287,26 @@ def connect(url: str, *, read_only: bool = True, limits: Limits | None = None, *
 
     What it leaves open comes from the environment as libpq reads it (PGPASSWORD, PGSERVICE, ~/.pgpass, PGSSLMODE, ...).
     ``settings`` are further connection parameters. With ``read_only`` the server refuses every write. Raises UsageError
-    where the URL makes no sense, PasswordNeededError where a password is missing, and ServerError where no connection
-    comes about for another reason or the server is too old.
+    where the URL makes no sense, PasswordNeededError where a password is missing and nobody can be asked, and
+    ServerError where no connection comes about for another reason or the server is too old.
     """
     limits = limits or Limits()
     parameters = {
         "application_name": "referee",
         "connect_timeout": str(max(2, round(limits.connect))),
+        **_LIVELINESS,
         **parse(url),
         **settings,
     }
-    place = describe(url)
-    session = Session(_connect_guarded(parameters, _guards(read_only, limits), place), place)
+    place, guards = describe(url), _guards(read_only, limits)
+    try:
+        connection = _connect_guarded(parameters, guards, place)
+    except PasswordNeededError:
+        password = ask(place)
+        if password is None:
+            raise
+        connection = _connect_guarded({**parameters, "password": password}, guards, place)
+    session = Session(connection, place)
     major = session.major
     if major < OLDEST:
         session.close()

@@ -45,7 +45,6 @@ class Leaving:
     identities: Sequence[Identity]
     blame: Blame
     supplied: Mapping[QName, Mapping[str, str]]
-    rows: list[Row] = field(default_factory=list)
     unmade: list[tuple[QName, str]] = field(default_factory=list)
 
     @property
@@ -58,12 +57,18 @@ class Leaving:
 
     def run(self) -> Deletion:
         base = Base(self.stage.database, self.stage.server.superuser, self.schema)
-        arrival = self._arrive(base)
-        filling = list(self._fill(base))
-        steps = (*arrival, *filling)
         session = self.stage.session(base.by_superuser("select 1"))
+        maker = RowMaker(session, self.schema, self.users, self.supplied, (OTHER,))
+        session.run(f"begin; {OUTSIDE}")
+        self._put_other_there(maker)
+        session.run("commit")
+        there = self.rows_of(maker)
+        at_first = self._count(session)
+        arrival = self._arrive(base)
+        self._fill(maker)
+        steps = [*self._steps(base, there), *arrival, *self._steps(base, self.rows_of(maker)[len(there) :])]
         before = self._count(session)
-        total = sum(before.rows[table] for table in self._own_tables())
+        total = sum(before.rows.values()) - sum(at_first.rows.values())
         deletion = gotrue.delete(_LEAVER)
         first = self._delete_once(deletion)
         if first is not None and first.failure.constraint is None and first.failure.sqlstate != "23502":
@@ -92,13 +97,10 @@ class Leaving:
         self.stage.perform(steps)
         return steps
 
-    def _fill(self, base: Base) -> Iterator[Step]:
+    def _fill(self, maker: RowMaker) -> None:
         """A row in every table from which keys lead to the user, by way of other tables too."""
-        session = self.stage.session(base.by_superuser("select 1"))
-        session.run(f"begin; {OUTSIDE}")
-        maker = RowMaker(session, self.schema, self.users, self.supplied, (OTHER,))
+        maker.session.run(f"begin; {OUTSIDE}")
         maker.adopt(account(_LEAVER, self.source), _LEAVER)
-        self._put_other_there(maker)
         for identity in self.identities:
             for mirror in identity.mirrors:
                 self._mirror(maker, mirror.table, mirror.column, identity)
@@ -108,10 +110,10 @@ class Leaving:
                     maker.parent(table, _LEAVER, full=True)
                 except Unmade as reason:
                     self.unmade.append((table, str(reason)))
-        session.run("commit")
-        yield base.by_superuser(OUTSIDE)
-        for row in self.rows_of(maker):
-            yield from (base.by_superuser(text) for text in row.statements())
+        maker.session.run("commit")
+
+    def _steps(self, base: Base, rows: Sequence[Row]) -> list[Step]:
+        return [base.by_superuser(text) for text in (OUTSIDE, *(text for row in rows for text in row.statements()))]
 
     def _put_other_there(self, maker: RowMaker) -> None:
         """Another user, for rows that want two who differ."""
@@ -119,11 +121,10 @@ class Leaving:
         for statement in row.statements():
             maker.session.run(statement)
         maker.adopt(row, OTHER)
-        self.rows.append(row)
         for identity in self.identities:
             for mirror in identity.mirrors:
                 with suppress(Unmade):
-                    self.rows.append(mirror_row(maker, mirror, OTHER))
+                    mirror_row(maker, mirror, OTHER)
 
     def _mirror(self, maker: RowMaker, table: QName, column: str, identity: Identity) -> None:
         """The mirror's row, unless a trigger has made it."""
@@ -134,7 +135,7 @@ class Leaving:
             maker.adopt(adopted, _LEAVER)
             return
         try:
-            self.rows.append(mirror_row(maker, mirror, _LEAVER))
+            mirror_row(maker, mirror, _LEAVER)
         except Unmade as reason:
             self.unmade.append((table, str(reason)))
 
@@ -146,13 +147,8 @@ class Leaving:
         return Row(table, dict(zip(names, values, strict=True)), exists=True)
 
     def rows_of(self, maker: RowMaker) -> list[Row]:
-        """All rows that were made, each after those that it hangs on."""
-        found: dict[int, Row] = {}
-        for row in (*self.rows, *maker.made):
-            for one in (*row.ancestors(), row):
-                if one.table != self.source or one in self.rows:
-                    found.setdefault(id(one), one)
-        return list(found.values())
+        """All rows that were put there, in their order; the account of the other user is not the maker's."""
+        return [account(OTHER, self.source), *maker.made]
 
     def _leading_here(self) -> list[QName]:
         """The project's tables from which keys lead to the source or a mirror, the nearest first."""

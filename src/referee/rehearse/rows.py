@@ -320,7 +320,9 @@ class _Plan:
         if column.default is not None and column.default.startswith("nextval("):
             self.values[column.name] = str(1_000_000 + self.number)
         elif found:
-            self.values[column.name] = found[0]
+            is_checked = self.maker.values.domain(column.type) is not None
+            fitting = (value for value in found if not is_checked or self._fits(column.name, value))
+            self.values[column.name] = next(fitting, found[0])
 
     def _point(self, *, full: bool) -> None:
         """Lets foreign keys reference a row of the owner; nullable ones only where everything is to be filled."""
@@ -479,9 +481,10 @@ class _Plan:
     def _fits(self, name: str, value: str) -> bool:
         """Whether a candidate can be cast to the column's type at all: one that cannot would spoil the whole query."""
         column = self.table.column(name)
-        if column is not None and column.not_null and value == "null":
+        assert column is not None
+        if column.not_null and value == "null":
             return False
-        return self._ask(f"select {self._typed(name, value)} is null or true") is True
+        return self._ask(f"select cast({value} as {column.type}) is null") is not None
 
     def _choose(self, name: str, value: str) -> None:
         if value == self._current(name):

@@ -28,7 +28,7 @@ _DAY = "date '2026-01-01'"
 # Types whose values have one simple form; {n} is a number that tells rows apart.
 _SIMPLE: Mapping[str, tuple[str, ...]] = {
     "boolean": ("false", "true"),
-    "uuid": ("'00000000-0000-4000-a000-{n:012x}'",),
+    "uuid": ("'00000000-0000-4000-a000-{n:012x}'", "'00000000-0000-4000-b000-{n:012x}'"),
     "json": ("'{{}}'", "'[]'"),
     "jsonb": ("'{{}}'", "'[]'", "'[{{}}]'", "'\"text\"'"),
     "bytea": ("'\\x{n:04x}'",),
@@ -229,25 +229,39 @@ def _suggested(parsed: TypeName, number: int, hint: Hint, enum: Enum | None) -> 
         if hint.constants:
             yield "array[" + ", ".join(map(literal, hint.constants[:1])) + "]"
     elif base in _INTEGERS or base in _NUMBERS:
-        for text in (*hint.numbers, *(constant for constant in hint.constants if _NUMBER.fullmatch(constant))):
-            around = (f"{text}", f"{text} + 1", f"{text} - 1")
-            yield from around
-        if len(hint.numbers) > 1:
-            yield f"({hint.numbers[0]} + {hint.numbers[1]}) / 2"
+        yield from _suggested_numbers(hint)
     elif base in _TEXTS:
         yield from _suggested_texts(parsed, number, hint)
     elif base in _DATES:
-        yield from (f"{literal(constant)}" for constant in hint.constants if re.match(r"\d{4}-\d\d", constant))
-        yield from (f"{_DAY} + {days}" for days in (1, 2, 400))
-        yield "now() + interval '1 day'"
-        yield "now() - interval '1 day'"
-    elif base == "jsonb" or base == "json":
-        yield from (
-            f"jsonb_build_object({literal(constant)}, '')" for constant in hint.constants if constant.isidentifier()
-        )
-        yield from (literal(constant) for constant in hint.constants if constant[:1] in ("[", "{", '"'))
-        for size in sorted({int(text) for text in hint.numbers if text.isdigit() and int(text) <= 20}):
-            yield from (literal("[" + ", ".join(["{}"] * length) + "]") for length in (size, size + 1))
+        yield from _suggested_times(base, hint)
+    elif base in ("jsonb", "json"):
+        yield from _suggested_json(hint)
+
+
+def _suggested_numbers(hint: Hint) -> Iterator[str]:
+    """The numbers themselves, and those around them."""
+    for text in (*hint.numbers, *(constant for constant in hint.constants if _NUMBER.fullmatch(constant))):
+        yield from (text, f"{text} + 1", f"{text} - 1")
+    if len(hint.numbers) > 1:
+        yield f"({hint.numbers[0]} + {hint.numbers[1]}) / 2"
+
+
+def _suggested_times(base: str, hint: Hint) -> Iterator[str]:
+    for constant in hint.constants:
+        if re.match(r"\d{4}-\d\d", constant):
+            yield literal(constant)
+            yield from (f"{base} {literal(constant)} {sign} interval '1 day'" for sign in "+-")
+    yield from (f"{_DAY} + {days}" for days in (1, 2, 400))
+    yield "now() + interval '1 day'"
+    yield "now() - interval '1 day'"
+
+
+def _suggested_json(hint: Hint) -> Iterator[str]:
+    """Objects with the keys that are asked for, the constants themselves, arrays of the lengths that are asked for."""
+    yield from (f"jsonb_build_object({literal(one)}, '')" for one in hint.constants if one.isidentifier())
+    yield from (literal(constant) for constant in hint.constants if constant[:1] in ("[", "{", '"'))
+    for size in sorted({int(text) for text in hint.numbers if text.isdigit() and int(text) <= 20}):
+        yield from (literal("[" + ", ".join(["{}"] * length) + "]") for length in (size, size + 1))
 
 
 def _suggested_texts(parsed: TypeName, number: int, hint: Hint) -> Iterator[str]:

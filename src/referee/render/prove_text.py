@@ -26,7 +26,7 @@ from referee.model.rehearsal import (
 )
 from referee.render.plain import Paint, Style, clean, columns, count, no_paint, wrap
 
-_HEADS: Mapping[World, str] = {
+HEADS: Mapping[World, str] = {
     "fixture": "fixture",
     "fresh-sign-up": "signed up",
     "upsert-own-session": "own upsert",
@@ -51,7 +51,7 @@ def render(
     first, *others = rehearsals
     lines = list(_Page(first, name, columns, paint, verbose).lines())
     for other in others:
-        lines += ["", *_Page(_difference(first, other), name, columns, paint, verbose, same=True).lines()]
+        lines += ["", *_Page(difference(first, other), name, columns, paint, verbose, same=True).lines()]
     return "\n".join(lines) + "\n"
 
 
@@ -148,19 +148,19 @@ class _Page:
         yield from self._table(tried)
         for setup in self.rehearsal.setups:
             if not setup.usable:
-                yield from self._hanging("not run", "warning", f"{_HEADS[setup.world]}: {setup.reason}")
+                yield from self._hanging("not run", "warning", f"{HEADS[setup.world]}: {setup.reason}")
             for part, attempt in setup.attempts:
                 if attempt.failure is not None:
-                    what = f"{_HEADS[setup.world]}: the {part} as {attempt.acting} ends in {_said(attempt.failure)}"
+                    what = f"{HEADS[setup.world]}: the {part} as {attempt.acting} ends in {_said(attempt.failure)}"
                     yield from self._hanging("note", "info", _with_cause(what, attempt.refused_by))
-        yield from self._elsewhere(tried)
+        yield from self._elsewhere()
         for one in self.rehearsal.references:
             if one.not_run is not None:
                 yield from self._hanging("not run", "warning", f"{one.key.ref}: {one.not_run}")
         yield ""
 
     def _table(self, references: Sequence[ReferenceResult]) -> Iterator[str]:
-        rows: list[list[str]] = [["", *_HEADS.values()]]
+        rows: list[list[str]] = [["", *HEADS.values()]]
         styles: list[list[Style | None]] = [[None] * (len(WORLDS) + 1)]
         ordered = sorted(references, key=lambda one: (str(one.key.target), one.key.table, one.column))
         for target, group in groupby(ordered, key=lambda one: one.key.target):
@@ -188,10 +188,10 @@ class _Page:
 
     def _legend(self, references: Iterable[ReferenceResult | WriteResult]) -> Iterator[str]:
         verdicts = [verdict for one in references for verdict in one.worlds.values()]
-        marks = {_mark(verdict) for verdict in verdicts}
+        marks = {mark(verdict) for verdict in verdicts}
         meanings = list(_MEANINGS) if self.verbose or not self.same else []
         if "*" in marks:
-            role = next(verdict.acting.role for verdict in verdicts if verdict.acting and _mark(verdict) == "*")
+            role = next(verdict.acting.role for verdict in verdicts if verdict.acting and mark(verdict) == "*")
             meanings.append(
                 f"* The user's own write (as authenticated) is stopped before the key is asked; what the key says was "
                 f"reached as {role} in the user's session. Unmarked verdicts were reached as the user, as service_role "
@@ -201,21 +201,18 @@ class _Page:
             meanings.append(
                 "+ Reached without the user's session, since a trigger that acts by the session fails on another key."
             )
+        if "!" in marks:
+            meanings.append("! The write fails by something else, whoever makes it; the key itself is not asked.")
         for meaning in meanings:
             yield from wrap(meaning, self.width, "  ")
 
-    def _elsewhere(self, references: Iterable[ReferenceResult]) -> Iterator[str]:
-        """Writes that fail in a table which the application never touched."""
-        found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-        for one in references:
-            for world in PRODUCTION:
-                failure = _elsewhere(one, one.worlds.get(world))
-                if failure is not None:
-                    found[str(one.key.table), _said(failure)].append(_HEADS[world])
-                    break
-        for (table, said), worlds in found.items():
-            text = f"A write to {table} fails in a table that it does not name ({worlds[0]}): {said}"
-            yield from self._hanging("note", "info", text)
+    def _elsewhere(self) -> Iterator[str]:
+        """Inserts that fail although the key that was tried is satisfied, mostly in a table that they do not name."""
+        for table, failure in self.rehearsal.failing_inserts().items():
+            where = f" in {failure.table}, which it does not name" if failure.table not in (None, table) else ""
+            text = f"an insert into {table} by the user fails{where}: {_said(failure)}"
+            yield from self._hanging("FAIL", "error", text)
+            yield from self._raised(failure, " " * 10)
 
     # Writes of triggers
 
@@ -228,7 +225,7 @@ class _Page:
             f": {count(len(writes), 'statement')} that store the session's user, {broken} "
             f"{'fails' if broken == 1 else 'fail'} in production"
         )
-        rows: list[list[str]] = [["", *_HEADS.values()]]
+        rows: list[list[str]] = [["", *HEADS.values()]]
         styles: list[list[Style | None]] = [[None] * (len(WORLDS) + 1)]
         for one in writes:
             if one.not_run is not None:
@@ -275,9 +272,7 @@ class _Page:
 
     def _schedule(self, schedule: Schedule) -> Iterator[str]:
         yield "  The shortest that fails:"
-        yield from columns(
-            [["   ", clean(session), clean(text), clean(end)] for session, text, end in _turns(schedule)]
-        )
+        yield from columns([["   ", clean(session), clean(text), clean(end)] for session, text, end in turns(schedule)])
         if schedule.missed:
             yield f"    {count(schedule.missed, 'user')} left without a mirror row"
 
@@ -347,7 +342,7 @@ class _Page:
             yield f"  and {left} more that the verdicts leave open (--verbose lists them)"
 
 
-def _turns(schedule: Schedule) -> Iterator[tuple[str, str, str]]:
+def turns(schedule: Schedule) -> Iterator[tuple[str, str, str]]:
     """What each session does until another one comes, or until it commits: the session, the statements, the end."""
     failures = dict(schedule.failed)
     turn: list[int] = []
@@ -387,19 +382,21 @@ def _tally(outcomes: Iterable[str]) -> str:
 def _cell(verdict: WorldVerdict | None, world: World) -> tuple[str, Style | None]:
     if verdict is None:
         return "", None
-    mark = _mark(verdict)
+    sign = mark(verdict)
     if verdict.outcome == "pass":
-        return f"pass{mark}", "good"
+        return f"pass{sign}", "good"
     if verdict.outcome == "not-run":
         return "-", "quiet"
     if verdict.outcome == "overwritten":
-        return f"overwritten{mark}", "error"
+        return f"overwritten{sign}", "error"
     sqlstate = verdict.failure.sqlstate if verdict.failure is not None else "fails"
-    return f"{sqlstate}{mark}", "error" if world in PRODUCTION else "warning"
+    return f"{sqlstate}{sign}", "error" if world in PRODUCTION else "warning"
 
 
-def _mark(verdict: WorldVerdict) -> str:
+def mark(verdict: WorldVerdict) -> str:
     """How a verdict was reached, if not by the one who would write."""
+    if verdict.outcome == "fail" and verdict.reason is not None:
+        return "!"
     if verdict.first is None or verdict.acting is None:
         return ""
     return "*" if verdict.acting.claims == verdict.first.acting.claims else "+"
@@ -416,16 +413,6 @@ def _place(one: ReferenceResult) -> str:
 
 def _table_name(one: WriteResult) -> str:
     return quote(one.table.name) if one.table.schema == "public" else str(one.table)
-
-
-def _elsewhere(one: ReferenceResult, verdict: WorldVerdict | None) -> Failure | None:
-    """The failure of a write that happened in another table than the one it names."""
-    if verdict is None:
-        return None
-    for failure in (verdict.first.failure if verdict.first is not None else None, verdict.failure):
-        if failure is not None and failure.table not in (None, one.key.table) and failure.sqlstate.startswith("23"):
-            return failure
-    return None
 
 
 def _said(failure: Failure) -> str:
@@ -447,7 +434,7 @@ def _short(sql: str, limit: int = _LONGEST) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def _difference(first: Rehearsal, other: Rehearsal) -> Rehearsal:
+def difference(first: Rehearsal, other: Rehearsal) -> Rehearsal:
     """What the second rehearsal has that the first has not."""
 
     def outcomes(worlds: Mapping[World, WorldVerdict]) -> list[tuple[str, str | None]]:

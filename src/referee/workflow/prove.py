@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -24,18 +24,21 @@ from referee.model.rehearsal import (
     WriteResult,
 )
 from referee.model.schema import Schema
-from referee.model.source import Location, Span
+from referee.model.source import Location, Source, Span
 from referee.platforms import Platform
+from referee.postgres.guest import GuestServer, use_server
 from referee.postgres.programs import Programs
 from referee.postgres.psql import role_settings, write_script
 from referee.postgres.scripts import Outcome, Script, router_for, run_scripts
 from referee.postgres.server import Server, start_server
 from referee.read.catalog import read_catalog
-from referee.read.projects import Migrations
+from referee.read.projects import Migrations, shown
+from referee.read.texts import read_text
 from referee.rehearse.base import Base, prepare
 from referee.rehearse.blame import Blame
 from referee.rehearse.deletion import consequences
 from referee.rehearse.flows import FLOWS, Cast, Flow, play
+from referee.rehearse.imitated import rests_on_stand_ins
 from referee.rehearse.migrating import race_of_migrations
 from referee.rehearse.races import race_of_arrival
 from referee.rehearse.references import Prober, probe_all
@@ -89,21 +92,27 @@ def prove(
     wish: Wish | None = None,
     *,
     programs: Programs | None = None,
+    server_url: str | None = None,
     tell: Tell = lambda message: None,
 ) -> Proof:
     """Rehearses the project at ``path`` on a throw-away server.
 
-    ``programs`` are the Postgres programs to use instead of those that come with referee; ``tell`` hears what is being
-    done. Raises UsageError for a wish that names nothing, ReadError and ServerError.
+    ``programs`` are the Postgres programs to use instead of those that come with referee; ``server_url`` points to a
+    server where scratch databases are made instead, and dropped after; ``tell`` hears what is being done. Raises
+    UsageError for a wish that names nothing, ReadError and ServerError.
     """
     config = config if config is not None else read_config(path)
     wish = wish or Wish()
     _check(wish)
     with Contributions(config.cache) as contributions:
         reading = read(path, config, contributions)
-    scripts = tuple(script_of(source) for source in reading.migrations.files)
+    scripts = tuple(script_of(source) for source in _files(reading.migrations))
     tell("starting a server")
-    with start_server(reading.platform, programs) as server:
+    with (
+        start_server(reading.platform, programs)
+        if server_url is None
+        else use_server(server_url, reading.platform) as server
+    ):
         modes = wish.privileges or (reading.platform.default_mode,)
         runs = [_Rehearsing(reading, config, wish, server, mode, tell, scripts) for mode in modes]
         rehearsals = tuple(run.run() for run in runs)
@@ -132,6 +141,14 @@ def emit(proof: Proof, folder: str | os.PathLike[str]) -> list[Path]:
     return written
 
 
+def _files(migrations: Migrations) -> Iterator[Source]:
+    """What runs in a new database: the project's roles first, as the command line has it."""
+    if migrations.roles_file is not None:
+        name = shown(migrations.roles_file)
+        yield Source(name, read_text(migrations.roles_file, name))
+    yield from migrations.files
+
+
 def _check(wish: Wish) -> None:
     names = [*(flow.name for flow in FLOWS), *PARTS]
     for pattern in wish.only:
@@ -146,7 +163,7 @@ class _Rehearsing:
     reading: Reading
     config: Config
     wish: Wish
-    server: Server
+    server: Server | GuestServer
     mode: str
     tell: Tell
     scripts: tuple[Script, ...]
@@ -185,7 +202,7 @@ class _Rehearsing:
             writes=writes if self.wish.wants("writes") else (),
             races=races,
             deletion=deletion,
-            unverified=tuple(self._unverified(outcome)),
+            unverified=(*self._unverified(outcome), *self._imitated(schema, outcome)),
         )
 
     def project(self) -> Project:
@@ -251,6 +268,10 @@ class _Rehearsing:
         self.tell("deleting a user who has rows everywhere")
         with stage_on(self.server, migrated) as stage:
             return consequences(stage, schema, identities, blame, self.config.rows)
+
+    def _imitated(self, schema: Schema, outcome: Outcome) -> list[Unverified]:
+        with self.server.connect(self.migrated, self.server.superuser) as session:
+            return list(rests_on_stand_ins(session, schema, self.platform, outcome.stand_ins))
 
     def _unverified(self, outcome: Outcome) -> list[Unverified]:
         """What the verdicts leave open, whatever they are."""

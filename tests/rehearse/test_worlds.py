@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from referee.model.rehearsal import Acting, Rehearsal, World, WorldVerdict
+from referee.workflow.config import Config
+from referee.workflow.prove import Wish, prove
+from tests.rehearse.conftest import Rehearse
+from tests.rehearse.test_races import project
+
+pytestmark = pytest.mark.server
+
+MIRROR = "create table public.profiles (id uuid primary key references auth.users (id) on delete cascade, bio text);\n"
+SYNC = """
+create function public.handle_new_user() returns trigger language plpgsql security definer set search_path = '' as $$
+begin
+  insert into public.profiles (id) values (new.id);
+  return new;
+end $$;
+create trigger on_auth_user_created after insert on auth.users for each row execute function public.handle_new_user();
+"""
+NOTES = "create table public.notes (id int generated always as identity, owner uuid references auth.users (id));\n"
+
+ONLY = ("references", "writes")
+
+
+def worlds(rehearsal: Rehearsal, table: str, column: str) -> Mapping[World, WorldVerdict]:
+    (found,) = [one for one in rehearsal.references if (one.key.table.name, one.column) == (table, column)]
+    assert found.not_run is None
+    return found.worlds
+
+
+def outcomes(found: Mapping[World, WorldVerdict]) -> dict[str, str]:
+    return {world: verdict.outcome for world, verdict in found.items()}
+
+
+def test_a_trigger_that_replaces_the_user_is_never_a_pass(rehearse: Rehearse) -> None:
+    stamp = """
+    create function public.stamp() returns trigger language plpgsql as $$
+    begin
+      new.owner := auth.uid();
+      return new;
+    end $$;
+    create trigger stamp before insert on public.notes for each row execute function public.stamp();
+    """
+    found = worlds(rehearse(NOTES, stamp, only=ONLY), "notes", "owner")
+    # Where there is no session the trigger stores nobody; where there is one it stores the same user.
+    assert outcomes(found) == {
+        "fixture": "overwritten",
+        "fresh-sign-up": "pass",
+        "upsert-own-session": "pass",
+        "upsert-no-session": "pass",
+        "mirror-only": "not-run",
+        "service-role": "overwritten",
+    }
+    assert found["service-role"].stored is None
+    assert found["service-role"].acting == Acting("service_role")
+
+
+def test_a_row_that_a_trigger_drops_is_not_a_pass(rehearse: Rehearse) -> None:
+    drop = """
+    create function public.drop() returns trigger language plpgsql as $$ begin return null; end $$;
+    create trigger drop before insert on public.notes for each row execute function public.drop();
+    """
+    found = worlds(rehearse(NOTES, drop, only=ONLY), "notes", "owner")["fresh-sign-up"]
+    assert (found.outcome, found.reason) == ("overwritten", "a trigger dropped the row")
+
+
+def test_a_missing_grant_is_told_apart_from_a_policy(rehearse: Rehearse) -> None:
+    policies = """
+    create table public.secured (id int generated always as identity, owner uuid references auth.users (id));
+    alter table public.secured enable row level security;
+    create table public.closed (id int generated always as identity, owner uuid references auth.users (id));
+    revoke all on public.closed from anon, authenticated, service_role;
+    """
+    rehearsal = rehearse(policies, only=ONLY)
+    secured = worlds(rehearsal, "secured", "owner")["fresh-sign-up"]
+    closed = worlds(rehearsal, "closed", "owner")["fresh-sign-up"]
+    assert secured.first is not None
+    assert closed.first is not None
+    assert (secured.first.refused_by, closed.first.refused_by) == ("row-security", "privilege")
+    # The key is asked all the same, by somebody whom neither stops.
+    assert secured.acting == closed.acting == Acting("postgres", "own")
+    assert (secured.outcome, closed.outcome) == ("pass", "pass")
+
+
+def test_default_privileges_decide_whether_the_service_role_may_write(rehearse: Rehearse) -> None:
+    exposed = worlds(rehearse(NOTES, only=ONLY), "notes", "owner")["service-role"]
+    assert exposed.acting == Acting("service_role")
+
+
+def test_without_default_privileges_it_may_not(rehearse: Rehearse) -> None:
+    revoked = worlds(rehearse(NOTES, only=ONLY, privileges=("revoked",)), "notes", "owner")["service-role"]
+    assert revoked.first is not None
+    assert revoked.first.acting == Acting("service_role")
+    assert revoked.first.refused_by == "privilege"
+
+
+def test_both_modes_are_rehearsed_one_after_the_other(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = project(tmp_path_factory.mktemp("both"), NOTES)
+    both = prove(folder, Config(cache=False), Wish(("sign-up-email",), False, 1, ("exposed", "revoked")))
+    assert [one.conditions.privileges for one in both.rehearsals] == ["exposed", "revoked"]
+
+
+def test_a_world_that_cannot_be_is_not_run(rehearse: Rehearse) -> None:
+    broken = """
+    create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'closed'; end $$;
+    create trigger refuse after insert on auth.users for each row execute function public.refuse();
+    """
+    found = worlds(rehearse(NOTES, broken, only=ONLY), "notes", "owner")
+    assert outcomes(found) == dict.fromkeys(found, "not-run") | {"fixture": "pass"}
+    assert found["fresh-sign-up"].reason == "sign-up fails: P0001 closed"
+
+
+def test_a_mirror_row_without_an_account_is_kept_out_by_an_identity_key(rehearse: Rehearse) -> None:
+    rehearsal = rehearse(MIRROR, SYNC, NOTES, only=ONLY)
+    (setup,) = [setup for setup in rehearsal.setups if setup.world == "mirror-only"]
+    assert not setup.usable
+    assert "profiles_id_fkey" in (setup.reason or "")
+
+
+def test_a_dual_reference_is_tried_by_each_of_its_keys(rehearse: Rehearse) -> None:
+    table = """
+    create table public.tasks (
+      id uuid primary key default gen_random_uuid(),
+      owner uuid constraint to_account references auth.users (id) constraint to_profile references public.profiles (id)
+    );
+    """
+    rehearsal = rehearse(MIRROR, table, only=ONLY)
+    found = {one.key.name: one.worlds["fresh-sign-up"] for one in rehearsal.references}
+    assert {name: verdict.outcome for name, verdict in found.items()} == {"to_account": "fail", "to_profile": "fail"}
+    # The account is there, so it is the other key that refuses, and the verdict says so.
+    blamed = {verdict.failure.constraint for verdict in found.values() if verdict.failure is not None}
+    assert blamed == {"to_profile"}
+    assert "the key itself was not reached" in (found["to_account"].reason or "")
+
+
+def test_a_deferred_key_speaks_at_the_end(rehearse: Rehearse) -> None:
+    table = """
+    create table public.tasks (
+      id uuid primary key default gen_random_uuid(),
+      owner uuid references public.profiles (id) deferrable initially deferred
+    );
+    """
+    verdict = worlds(rehearse(MIRROR, table, only=ONLY), "tasks", "owner")["fresh-sign-up"]
+    assert verdict.failure is not None
+    assert (verdict.failure.sqlstate, verdict.failure.constraint) == ("23503", "tasks_owner_fkey")
+
+
+def test_a_partitioned_table(rehearse: Rehearse) -> None:
+    table = """
+    create table public.events (
+      id int generated always as identity,
+      at timestamptz not null,
+      kind text not null,
+      actor uuid references public.profiles (id)
+    ) partition by list (kind);
+    create table public.events_clicks partition of public.events for values in ('click') partition by range (at);
+    create table public.events_clicks_25 partition of public.events_clicks
+      for values from ('2025-01-01') to ('2025-02-01');
+    """
+    found = worlds(rehearse(MIRROR, table, only=ONLY), "events", "actor")
+    assert found["fixture"].outcome == "pass"
+    assert found["fresh-sign-up"].failure is not None
+    assert found["fresh-sign-up"].failure.sqlstate == "23503"
+
+
+def test_references_inside_the_mirror(rehearse: Rehearse) -> None:
+    table = """
+    create table public.profiles (
+      id uuid primary key references auth.users (id),
+      invited_by uuid references public.profiles (id)
+    );
+    """
+    found = worlds(rehearse(table, only=ONLY), "profiles", "invited_by")
+    assert found["fixture"].outcome == "pass"
+    assert found["fresh-sign-up"].outcome == "fail"
+
+
+HOSTILE = """
+create schema "my;app";
+create table "my;app"."Org's" (id uuid primary key references auth.users (id), "select" text not null default 'x');
+create table "my;app"."mem""bers 🥁" (
+  id int generated always as identity,
+  "where" text not null check ("where" in ('a''b', 'c')),
+  "Who; drop" uuid not null references "my;app"."Org's" (id)
+);
+"""
+
+
+def test_hostile_names(rehearse: Rehearse) -> None:
+    rehearsal = rehearse(HOSTILE, only=(*ONLY, "deletion", "profile-write"))
+    found = worlds(rehearsal, 'mem"bers 🥁', "Who; drop")
+    assert found["fixture"].outcome == "pass"
+    assert found["fresh-sign-up"].failure is not None
+    assert found["fresh-sign-up"].failure.sqlstate == "23503"
+    assert rehearsal.deletion is not None
+    assert {blocker.key.table.name for blocker in rehearsal.deletion.blocked_by} == {"Org's"}
