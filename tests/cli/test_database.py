@@ -290,6 +290,17 @@ def test_a_connection_that_is_cut_during_the_read(
     assert f"The connection to postgres@127.0.0.1:{port}/{database} was lost" in said
 
 
+def test_nothing_is_set_for_other_clients_behind_a_pooler(capsys: pytest.CaptureFixture[str]) -> None:
+    heard: list[str] = []
+    with wire.listening(wire.pgbouncer(heard)) as port:
+        said = fails(capsys, "check", "--db", f"postgresql://me@127.0.0.1:{port}/app")
+    assert "no more connections allowed" in said
+    (asked,) = heard
+    assert asked.startswith("begin transaction isolation level repeatable read read only;")
+    assert "set local statement_timeout = 60000;" in asked
+    assert asked.endswith("commit")
+
+
 def test_a_socket_path_that_is_too_long_to_connect(capsys: pytest.CaptureFixture[str]) -> None:
     said = fails(capsys, "check", "--db", f"host=/tmp/{'x' * 120} dbname=app")
     assert "Name a folder with a shorter path as host" in said

@@ -40,13 +40,36 @@ def postgres_of(version: str) -> Callable[[socket.socket], None]:
 
     def serve(client: socket.socket) -> None:
         _startup(client)
-        client.sendall(_message(b"R", struct.pack("!i", 0)))
-        for name, value in (("server_version", version), ("client_encoding", "UTF8"), ("TimeZone", "UTC")):
-            client.sendall(_message(b"S", f"{name}\0{value}\0".encode()))
-        client.sendall(_message(b"K", struct.pack("!ii", 1, 1)) + _message(b"Z", b"I"))
+        _welcome(client, version)
         client.recv(1)
 
     return serve
+
+
+def pgbouncer(heard: list[str]) -> Callable[[socket.socket], None]:
+    """A pooler that takes no settings in the start-up message, notes what it is asked, and refuses it."""
+
+    def serve(client: socket.socket) -> None:
+        if b"\0options\0" in _startup(client):
+            client.sendall(_error("08P01", "unsupported startup parameter: options"))
+            return
+        _welcome(client, "15.6")
+        while (head := _exactly(client, 5))[:1] == b"Q":
+            heard.append(_exactly(client, struct.unpack("!i", head[1:])[0] - 4).rstrip(b"\0").decode())
+            client.sendall(_error("08P01", "no more connections allowed") + _message(b"Z", b"I"))
+
+    return serve
+
+
+def _error(state: str, said: str) -> bytes:
+    return _message(b"E", f"SFATAL\0VFATAL\0C{state}\0M{said}\0\0".encode())
+
+
+def _welcome(client: socket.socket, version: str) -> None:
+    client.sendall(_message(b"R", struct.pack("!i", 0)))
+    for name, value in (("server_version", version), ("client_encoding", "UTF8"), ("TimeZone", "UTC")):
+        client.sendall(_message(b"S", f"{name}\0{value}\0".encode()))
+    client.sendall(_message(b"K", struct.pack("!ii", 1, 1)) + _message(b"Z", b"I"))
 
 
 def _startup(client: socket.socket) -> bytes:

@@ -85,11 +85,9 @@ def _subject(path: str, db: str | None, statement_timeout: float, place: _Place)
     if any(place):
         if place.postgres_bin is not None and place.server_url is not None:
             raise click.UsageError("--postgres-bin and --server name two servers: leave out one.")
-        from referee.postgres.programs import find_programs
         from referee.workflow.exact import check_exact
 
-        programs = find_programs(place.postgres_bin) if place.postgres_bin else None
-        return lambda config: check_exact(path, config, programs, place.server_url)
+        return lambda config: check_exact(path, config, place.postgres_bin, place.server_url)
     from referee.workflow.check import check as check_files
 
     return lambda config: check_files(path, config)

@@ -329,20 +329,22 @@ def _guards(read_only: bool, limits: Limits) -> dict[str, str]:
 def _connect_guarded(parameters: Mapping[str, str], guards: Mapping[str, str], place: str) -> psycopg.Connection[Row]:
     """Connects with settings in force from the first moment on, which costs no round trip.
 
-    Poolers refuse or drop settings in the start-up message; a session behind one gets them by SET.
+    Poolers refuse or drop settings in the start-up message. Behind one in session mode they are SET; behind any other
+    they are left out, because what is SET in transaction mode ends up with other clients. Whoever reads there does it
+    in transactions that carry their own limits.
     """
     given = parameters.get("options") or os.environ.get("PGOPTIONS", "")
     options = " ".join([given, *(f"-c {name}={value}" for name, value in guards.items())]).strip()
-    behind_pooler = "pooler" in parameters.get("host", "") or parameters.get("port") == "6543"
+    is_pooler, mixes_sessions = "pooler" in parameters.get("host", ""), parameters.get("port") == "6543"
     try:
-        if not behind_pooler:
+        if not (is_pooler or mixes_sessions):
             try:
                 return _open({**parameters, "options": options} if options else parameters)
             except psycopg.Error as error:
                 if "unsupported startup parameter" not in str(error):
                     raise
         connection = _open(parameters)
-        if guards:
+        if guards and is_pooler and not mixes_sessions:
             connection.execute(";".join(f"set {name} to {value}" for name, value in guards.items()).encode())
         return connection
     except psycopg.Error as error:

@@ -14,7 +14,7 @@ from referee.model.origins import Gap, Origins
 from referee.model.source import Source, Span
 from referee.platforms import Platform
 from referee.postgres.guest import GuestServer, use_server
-from referee.postgres.programs import Programs
+from referee.postgres.programs import Programs, find_programs
 from referee.postgres.scripts import Failure, Outcome, Script, run_scripts
 from referee.postgres.server import Server, start_server
 from referee.read.catalog import read_catalog
@@ -34,19 +34,23 @@ _UNDEFINED_TABLE = "42P01"
 def check_exact(
     path: str | os.PathLike[str] = ".",
     config: Config | None = None,
-    programs: Programs | None = None,
+    programs: Programs | str | None = None,
     server_url: str | None = None,
 ) -> Diagnosis:
     """Every finding in the migrations at ``path``, run for real as the platform's migration role, seeds behind them.
 
     Statements that the server refuses are gaps with their SQLSTATE; the run goes on behind them. ``programs`` are
-    Postgres programs to use instead of the embedded ones; ``server_url`` points to a server where a scratch database is
-    made instead, and dropped after. Raises ReadError, ConfigError, and ServerError where no server can be had.
+    Postgres programs to use instead of the embedded ones: found already, or their folder, or "auto" for installed ones
+    of the project's version. ``server_url`` points to a server where a scratch database is made instead, and dropped
+    after. Raises UsageError for programs that are not there, ReadError, ConfigError, and ServerError where no server
+    can be had.
     """
     config = config if config is not None else read_config(path)
     with Contributions(config.cache) as contributions:
         reading = read(path, config, contributions)
         around = _Around(reading)
+        if isinstance(programs, str):
+            programs = find_programs(programs, reading.migrations.major_version)
         with _server(reading.platform, programs, server_url) as server, server.database() as database:
             outcome = run_scripts(server, database, around.scripts())
             with server.connect(database, server.superuser) as session:
