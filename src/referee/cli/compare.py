@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 )
 @click.option("--exact", is_flag=True, help="Run the migrations of projects on a throw-away server.")
 @options.postgres_bin
-@click.option("--ask-password", is_flag=True, help="Ask for the password of the databases.")
 @options.config_options(
     (
         "platform",
@@ -64,7 +63,6 @@ def compare(
     locked: str | None,
     exact: bool,
     postgres_bin: str | None,
-    ask_password: bool,
     config: str | None,
     verbose: bool,
     **given: object,
@@ -87,7 +85,7 @@ def compare(
 
     settings = config_for(left, right, given, config)
     programs = find_programs(postgres_bin) if postgres_bin else None
-    wish = Options(settings, exact or programs is not None, programs, options.password_for(ask_password))
+    wish = Options(settings, exact or programs is not None, programs)
     result = compare_subjects(left, right, wish, locked)
     fail_on = settings.fail_on
     status = set_status(int(fail_on is not None and result.comparison.has_from(fail_on)))

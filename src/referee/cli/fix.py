@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 @click.option(
     "--db", metavar="URL", help="A database whose migration history says which files have run. It is only read."
 )
-@click.option("--ask-password", is_flag=True, help="Ask for the password of --db.")
 @click.option(
     "--shipped-through", metavar="VERSION", help="The last migration that any database has run; none if no one has."
 )
@@ -52,7 +51,6 @@ def fix(
     write: bool,
     no_verify: bool,
     db: str | None,
-    ask_password: bool,
     shipped_through: str | None,
     config: str | None,
     postgres_bin: str | None,
@@ -79,8 +77,7 @@ def fix(
         write,
         not no_verify,
         db,
-        options.password_for(ask_password),
-        shipped_through,
+        shipped_through=shipped_through,
     )
     programs = find_programs(postgres_bin) if postgres_bin else None
     with progress() as tell:

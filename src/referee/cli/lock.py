@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     "--restore", is_flag=True, help="Print a migration that brings back what SUBJECT has lost of the lock file."
 )
 @options.output
-@click.option("--ask-password", is_flag=True, help="Ask for the password of the database.")
 @options.config_options(
     ("platform", "sources", "canonical", "exclude", "all-files", "declarative", "api-schemas", "cache")
 )
@@ -33,7 +32,6 @@ def lock(
     checking: bool,
     restore: bool,
     output: str | None,
-    ask_password: bool,
     config: str | None,
     **given: object,
 ) -> int:
@@ -55,7 +53,7 @@ def lock(
 
     path = "." if is_url(subject) else subject
     settings = read_config(path, given, file=config)
-    wish = Options(settings, password=options.password_for(ask_password))
+    wish = Options(settings)
     if checking or restore:
         found = Path(file) if file is not None else find_lock(path) or Path(FILE_NAME)
         return _hold(subject, found, wish, output, restore)

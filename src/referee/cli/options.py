@@ -131,11 +131,3 @@ def postgres_bin(function: _F) -> _F:
         help="Postgres programs for the throw-away server: a folder, or auto for the installed ones. "
         "[default: those that come with referee]",
     )(function)
-
-
-def password_for(ask: bool) -> str | None:
-    """The password that the user types, where asking was asked for."""
-    if not ask:
-        return None
-    answer: str = click.prompt("Password", hide_input=True, err=True)
-    return answer

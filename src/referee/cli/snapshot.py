@@ -12,7 +12,6 @@ from referee.cli import options
 @options.output
 @click.option("--exact", is_flag=True, help="Run the migrations of a project on a throw-away server.")
 @options.postgres_bin
-@click.option("--ask-password", is_flag=True, help="Ask for the password of the database.")
 @options.config_options(("platform", "exclude", "all-files", "declarative", "api-schemas", "cache"))
 @options.debug
 def snapshot(
@@ -20,7 +19,6 @@ def snapshot(
     output: str | None,
     exact: bool,
     postgres_bin: str | None,
-    ask_password: bool,
     config: str | None,
     **given: object,
 ) -> int:
@@ -37,6 +35,6 @@ def snapshot(
 
     settings = read_config("." if is_url(subject) else subject, given, file=config)
     programs = find_programs(postgres_bin) if postgres_bin else None
-    wish = Options(settings, exact or programs is not None, programs, options.password_for(ask_password))
+    wish = Options(settings, exact or programs is not None, programs)
     emit(snapshot_of(subject, wish), output, for_machines=True)
     return 0

@@ -9,6 +9,7 @@ from referee import rules
 from referee.errors import ServerError
 from referee.identity import identify
 from referee.model.diagnosis import Diagnosis, Subject
+from referee.model.finding import Finding
 from referee.model.origins import Gap, Origins
 from referee.model.schema import Schema
 from referee.platforms import PLAIN, SUPABASE, Platform
@@ -21,8 +22,8 @@ from referee.workflow.config import Config, read_config
 _SIGN_UP = frozenset({"indirect-sync-failure", "unsafe-sync-trigger"})
 _WRITES = _SIGN_UP | {"broken-function-reference", "session-identity-in-key", "unsynced-mirror"}
 
-# What each query of read/catalog tells, and the rules that would take its absence for a fact.
-_TOLD_BY: Mapping[str, tuple[str, frozenset[str]]] = {
+#: What each query of read/catalog tells, and the rules that would take its absence for a fact.
+TOLD_BY: Mapping[str, tuple[str, frozenset[str]]] = {
     "columns_without_defaults": (
         "the defaults of columns",
         _SIGN_UP | {"session-identity-in-key", "unlinked-mirror"},
@@ -55,13 +56,13 @@ class Live:
     def rules_to_leave_out(self) -> frozenset[str]:
         """The ids of rules that need what was not seen, or files."""
         about_files = frozenset(rule.id for rule in rules.ALL if isinstance(rule, rules.FixtureRule))
-        return about_files.union(*(_TOLD_BY[unseen.what][1] for unseen in self.unseen))
+        return about_files.union(*(TOLD_BY[unseen.what][1] for unseen in self.unseen))
 
     def gaps(self, config: Config) -> Iterator[Gap]:
         """What was not seen, and the wanted rules that cannot judge for it."""
         wanted = {rule.id for rule in config.rules}
         for unseen in self.unseen:
-            what, blind = _TOLD_BY[unseen.what]
+            what, blind = TOLD_BY[unseen.what]
             lost = ", ".join(sorted(blind & wanted))
             not_run = f"; not run without it: {lost}" if lost else ""
             yield Gap("unseen", f"{what} (the role may not use {', '.join(unseen.refused)}){not_run}")
@@ -71,16 +72,17 @@ def check_database(url: str, config: Config | None = None, limits: Limits | None
     """Every finding in a live database. It is read in one transaction that cannot write.
 
     ``url`` is what libpq takes: a URL, ``key=value`` words or ``service=name``; what it leaves open comes from the
-    environment. Findings have no place in a file. What the role may not see is in the result's ``gaps``, and rules that
-    would need it do not run. Raises UsageError for a URL that makes no sense and ServerError where the database cannot
-    be read.
+    environment. Findings have no place in a file; that a mirror has no sync trigger, or a disabled one, is as certain
+    as that it is a mirror. What the role may not see is in the result's ``gaps``, and rules that would need it do not
+    run. Raises UsageError for a URL that makes no sense and ServerError where the database cannot be read.
     """
     config = config if config is not None else read_config()
     live = read_live(url, config, limits=limits)
     facts = Replayed(live.schema, Origins(), tuple(live.gaps(config)), 0)
     subject = Subject("database", describe(url), live.host.name, tables=len(live.schema.own_tables))
     able = replace(config, ignore=(*config.ignore, *live.rules_to_leave_out()))
-    return diagnose(subject, facts, identify(live.schema, identity_options(config, live.host)), able)
+    diagnosis = diagnose(subject, facts, identify(live.schema, identity_options(config, live.host)), able)
+    return replace(diagnosis, findings=tuple(_settled(diagnosis)))
 
 
 def identities_of_database(url: str, config: Config | None = None, limits: Limits | None = None) -> Diagnosis:
@@ -108,6 +110,16 @@ def read_live(url: str, config: Config, password: str | None = None, limits: Lim
         own = {name: replace(namespace, managed=False) for name, namespace in schema.namespaces.items()}
         schema = replace(schema, namespaces=own)
     return Live(schema, host, unseen)
+
+
+def _settled(diagnosis: Diagnosis) -> Iterator[Finding]:
+    """The findings. Files leave open whether a trigger was made by hand; a database in which there is none does not."""
+    sure = {mirror.table: mirror.confidence for identity in diagnosis.identities.all for mirror in identity.mirrors}
+    for finding in diagnosis.findings:
+        table = finding.problem.table
+        if finding.rule == "unsynced-mirror" and table in sure:
+            finding = replace(finding, problem=replace(finding.problem, confidence=sure[table]))
+        yield finding
 
 
 def _advice(error: FailedStatementError, place: str, limits: Limits) -> str:
