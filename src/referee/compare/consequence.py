@@ -20,6 +20,8 @@ from referee.sql.expressions import read_expression, session_identity_in
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 _NOTHING = Consequence("Nothing that touches identities or references comes of it.", INFO)
 _WRITES = ("insert", "update", "delete")
+# Who needs no account.
+_ANYBODY = frozenset(("anon", "public"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,8 +457,9 @@ def _policy_there(step: Step, policy: Policy) -> Consequence:
         return _say(f"row security of {policy.table} is off, so the policy decides nothing", INFO)
     what = "any row" if policy.command == "all" else f"rows ({policy.command.upper()})"
     if policy.permissive:
-        test = policy.using or policy.check or "true"
-        return _say(f"{roles} may use {what} of {policy.table} where {' '.join(test.split())}", WARNING, roles)
+        test = " ".join((policy.using or policy.check or "true").split())
+        severity = ERROR if _ANYBODY.intersection(policy.roles) else WARNING
+        return _say(f"{roles} may use {what} of {policy.table} where {test}", severity, roles)
     return _say(f"{roles} are refused {what} of {policy.table} that it does not name", WARNING, roles, _refusal(policy))
 
 
@@ -522,7 +525,7 @@ def _granted(step: Step, change: changes.GrantRights) -> Consequence:
         lets_through(step.after.schema, item, grant.grantee, privilege) for privilege in grant.privileges
     ):
         return _say(f"{told}, but row security lets no row through", INFO, role)
-    return _say(told, WARNING, role)
+    return _say(told, ERROR if grant.grantee in _ANYBODY else WARNING, role)
 
 
 def _item(world: World, ref: Ref) -> Any:
@@ -578,9 +581,9 @@ def _table_there(step: Step, change: changes.CreateTable) -> Consequence:
     table = change.table
     open_to = [role for role in step.after.platform.api_roles if held(table.grants, role) & {"SELECT", "INSERT"}]
     if open_to and not table.row_security:
-        return _say(
-            f"every row of {table.name} is open to {listed(open_to)}: row security is off", WARNING, listed(open_to)
-        )
+        severity = ERROR if _ANYBODY.intersection(open_to) else WARNING
+        told = f"every row of {table.name} is open to {listed(open_to)}: row security is off"
+        return _say(told, severity, listed(open_to))
     return _say(f"{table.name} is there, and nothing on the other side uses it", INFO)
 
 

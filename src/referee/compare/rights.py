@@ -122,11 +122,11 @@ class Rights:
                 self._default(entry, left.get(entry, ()), right.get(entry, ()))
 
     def _is_mode(self, entry: DefaultOf, left: tuple[Grant, ...], right: tuple[Grant, ...]) -> bool:
-        """Whether only the API's roles are concerned, or the platform's: the modes of a platform differ in these."""
+        """Whether this is what the modes of a platform differ in: what its roles get of new objects in ``public``."""
         mine, theirs = _by_grantee(left), _by_grantee(right)
         different = {key[0] for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key)}
         known = self.ground.platform_roles | set(self.ground.platform.api_roles)
-        return entry.creator in known and different <= known
+        return entry.schema == "public" and entry.creator in known and different <= known
 
     def _felt(self, entries: list[DefaultOf], felt: list[_Born]) -> None:
         objects = list(dict.fromkeys([str(born.object) for born in felt]))
