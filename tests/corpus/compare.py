@@ -1,6 +1,4 @@
-"""Compares what referee reads and finds in real projects with what is known of them.
-
-    python -m tests.corpus.compare FOLDER
+"""What referee reads and finds in real projects, beside what is known of them: python -m tests.corpus.compare FOLDER
 
 FOLDER holds checkouts of the projects that ``facts/projects.tsv`` lists, each in a folder ``owner__name``. Nothing of
 theirs is kept here. Every foreign key of ``facts/foreign-keys.tsv`` is looked for in the replayed schema, with its
@@ -93,16 +91,8 @@ def known_keys() -> dict[str, list[Known]]:
     """The known keys by unit."""
     found: dict[str, list[Known]] = {}
     for row in table("foreign-keys.tsv"):
-        key = Known(
-            row["unit"],
-            row["table"],
-            row["column"],
-            row["target"],
-            row["on_delete"],
-            row["file"],
-            int(row["line"]),
-            row["source"],
-        )
+        names = (row["unit"], row["table"], row["column"], row["target"], row["on_delete"], row["file"])
+        key = Known(*names, int(row["line"]), row["source"])
         found.setdefault(key.unit, []).append(key)
     return found
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from referee.model.names import quote
 from referee.sql import tokens
-from referee.sql.context import Context, constant_text, is_on, role_name, strings, type_written, written_name
+from referee.sql.builtins import server_names
+from referee.sql.context import Context, constant_text, find_all, is_on, role_name, strings, type_written, written_name
 from referee.sql.ddl_tables import column, object_arguments
 from referee.sql.parse import Tree
 from referee.sql.statements import (
@@ -14,6 +15,7 @@ from referee.sql.statements import (
     AddEnumLabel,
     AlterDomain,
     AlterFunction,
+    Calls,
     CreateComposite,
     CreateDomain,
     CreateEnum,
@@ -271,10 +273,9 @@ def _policy_clauses(context: Context, tree: Tree) -> tuple[str | None, str | Non
     """The texts of USING and WITH CHECK, which stand in this order."""
     using, check, at = None, None, context.local(tree["table"])
     if "qual" in tree:
-        start, at = tokens.inside_parentheses(context.text, max(tokens.after_word(context.text, at, "using"), 0))
-        using = context.text[start:at]
+        start, end = tokens.inside_parentheses(context.text, max(tokens.after_word(context.text, at, "using"), 0))
+        using, at = context.text[start:end], context.text.find(")", end) + 1
     if "with_check" in tree:
-        at = at + 1 if using is not None else at
         start, end = tokens.inside_parentheses(context.text, max(tokens.after_word(context.text, at, "check"), 0))
         check = context.text[start:end]
     return using, check
@@ -429,6 +430,15 @@ _TRANSACTIONS: dict[str, Any] = {
 def transaction(context: Context, tree: Tree) -> Transaction | None:
     kind = _TRANSACTIONS.get(tree["kind"])
     return None if kind is None else Transaction(kind, tree.get("savepoint_name", ""))
+
+
+def calls(context: Context, tree: Tree) -> Calls | None:
+    """The functions that SELECT or CALL calls outside FROM and WHERE, and those that it selects from."""
+    found = find_all([tree.get("targetList", []), tree.get("fromClause", []), tree.get("funccall", {})], "FuncCall")
+    found.extend([tree["funccall"]] if "funccall" in tree else [])
+    names = [written_name(call["funcname"]) for call in found]
+    own = [name for name in names if name.schema != "pg_catalog" and name.name not in server_names().functions]
+    return Calls(tuple(own)) if own else None
 
 
 # Types, views, sequences, extensions
@@ -612,7 +622,8 @@ def rename(context: Context, tree: Tree) -> Rename | None:
     new, missing_ok = tree.get("newname", ""), tree.get("missing_ok", False)
     if "relation" in tree:
         part = tree.get("subname", "")
-        return Rename(kind, context.written(tree["relation"]), new, part, missing_ok)
+        relation = tree["relation"]
+        return Rename(kind, context.written(relation), new, part, missing_ok, only=not relation.get("inh", False))
     if kind in ("schema", "role"):
         return Rename(kind, Written(None, tree.get("subname", "")), new)
     name, arguments = _object(tree.get("object", {}))

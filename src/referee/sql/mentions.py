@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
+from referee.sql.context import strings
 from referee.sql.parse import SqlSyntaxError, Tree, char_offsets, parse
 
 _NAME = re.compile(r'"(?:[^"]|"")*+"|[^\W\d][\w$]*+')
@@ -18,7 +19,7 @@ _RETURN = re.compile(r"\s*return\b", re.IGNORECASE)
 _SEQUENCE_CALLS = frozenset({"nextval", "currval", "setval"})
 
 Place = tuple[int, int]
-Kind = Literal["relation", "column", "function", "type", "label", "opclass"]
+Kind = Literal["relation", "column", "function", "type", "label", "opclass", "alias", "rows"]
 
 
 class Mention(NamedTuple):
@@ -28,7 +29,8 @@ class Mention(NamedTuple):
     ``first``. Of a column, ``table`` is the table or alias in front of it, which stands at ``table_place``; a star is
     the column "*". Of a relation, ``alias`` is its alias; of a function, ``arguments`` how many it has.
     ``inside`` is whether it stands in a query inside the text, ``quoted`` whether inside a string constant. A label is
-    a string constant, cast to the type that ``schema`` and ``table`` name.
+    a string constant, cast to the type that ``schema`` and ``table`` name. An alias is any name that the text itself
+    gives; "rows" stands for a function in FROM, whose columns the text need not name.
     """
 
     kind: Kind
@@ -130,7 +132,29 @@ class _Reader:
         if schema is None and name in self.local:
             return
         places = self._parts(node.get("location", 0), [part for part in (schema, name) if part is not None])
-        self._note("relation", schema, name, places, alias=node.get("alias", {}).get("aliasname"))
+        alias = node.get("alias", {})
+        self._note("relation", schema, name, places, alias=alias.get("aliasname"))
+        self._alias(alias)
+
+    def _alias(self, node: Tree) -> None:
+        for name in (node.get("aliasname"), *strings(node.get("colnames"))):
+            if name is not None:
+                self._note("alias", None, name, [(self.shift, self.shift)])
+
+    def _target(self, node: Tree) -> None:
+        if "name" in node:
+            self._note("alias", None, node["name"], [(self.shift, self.shift)])
+        self._walk(node)
+
+    def _table_expression(self, node: Tree) -> None:
+        """WITH ... AS: its query may name columns."""
+        for name in strings(node.get("aliascolnames")):
+            self._note("alias", None, name, [(self.shift, self.shift)])
+        self._walk(node)
+
+    def _rows(self, node: Tree) -> None:
+        self._note("rows", None, "", [(self.shift, self.shift)])
+        self._walk(node)
 
     def _column(self, node: Tree) -> None:
         words = [field["String"]["sval"] if "String" in field else "*" for field in node["fields"]]
@@ -205,15 +229,21 @@ class _Reader:
 
 
 _READERS = {
+    "Alias": _Reader._alias,
     "CallStmt": lambda reader, node: reader._walk(node.get("funccall", {})),
+    "CommonTableExpr": _Reader._table_expression,
     "ColumnRef": _Reader._column,
     "FuncCall": _Reader._call,
     "IndexElem": _Reader._element,
+    "RangeFunction": _Reader._rows,
+    "RangeTableFunc": _Reader._rows,
     "RangeVar": _Reader._relation,
+    "ResTarget": _Reader._target,
     "SelectStmt": _Reader._select,
     "TypeCast": _Reader._cast,
     "TypeName": _Reader._type,
     # These nodes hold their names without a wrapper around them.
+    "alias": _Reader._alias,
     "relation": _Reader._relation,
     "typeName": _Reader._type,
 }

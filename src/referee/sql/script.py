@@ -104,7 +104,7 @@ def _create_schema(context: Context, tree: Tree) -> CreateSchema:
 def _select(context: Context, tree: Tree) -> Action | None:
     if "intoClause" in tree:
         return tables.create_table_as(context, {"into": tree["intoClause"]})
-    return objects.set_config(tree)
+    return objects.set_config(tree) or objects.calls(context, tree)
 
 
 def _create_table_as(context: Context, tree: Tree) -> Action | None:
@@ -125,6 +125,7 @@ _READERS: dict[str, _Reader] = {
     "AlterRoleStmt": objects.create_role,
     "AlterSeqStmt": objects.alter_sequence,
     "AlterTableStmt": tables.alter_table,
+    "CallStmt": objects.calls,
     "CompositeTypeStmt": objects.create_composite,
     "CreateDomainStmt": objects.create_domain,
     "CreateEnumStmt": objects.create_enum,

@@ -154,6 +154,7 @@ class Rename(Record, frozen=True):
     part: str = ""
     missing_ok: bool = False
     arguments: tuple[TypeWritten, ...] | None = None
+    only: bool = False
 
 
 class SetSchema(Record, frozen=True):
@@ -443,6 +444,12 @@ class Do(Record, frozen=True):
         return self.offsets[min(offset, len(self.offsets) - 1)] if self.offsets else self.start
 
 
+class Calls(Record, frozen=True):
+    """SELECT or CALL of functions that are not Postgres' own, and that may do anything."""
+
+    names: tuple[Written, ...]
+
+
 class Unreadable(Record, frozen=True):
     """A part that cannot be read; ``kind`` is a model.origins.GapKind."""
 
@@ -483,6 +490,7 @@ Action = (
     | RoleSetting
     | GrantRole
     | Do
+    | Calls
     | Unreadable
 )
 

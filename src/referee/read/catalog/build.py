@@ -319,7 +319,7 @@ class _Builder:
     def _grants_of_columns(self, relation: int, owner: str) -> list[Grant]:
         return [
             Grant(grant.grantee, grant.privileges, (column,))
-            for column, acl in self.column_grants.get(relation, ())
+            for column, acl in sorted(self.column_grants.get(relation, ()))
             for grant in grants(acl, owner)
         ]
 

@@ -17,8 +17,8 @@ from referee.sql import tokens
 from referee.sql.evaluate import MOST_ROWS, UNKNOWN, Value, evaluate, rows_of
 from referee.sql.parse import SqlSyntaxError
 from referee.sql.script import read_statement
-from referee.sql.statements import Action, Do, Statement
-from referee.sql.tree import Step, Variable
+from referee.sql.statements import Action, Do, Statement, Written
+from referee.sql.tree import Query, Step, Variable
 
 Attempt = Callable[[Session, Action], None]
 
@@ -230,7 +230,10 @@ class _Block:
     def _query(self, index: int, step: Step, certain: bool) -> None:
         if index in self.records:
             self._run_all(self.records[index], step, certain)
-        elif step.query is not None and step.query.into:
+            return
+        if step.query is not None:
+            self._require_tables(step.query)
+        if step.query is not None and step.query.into:
             self._select_into(step, step.query.into, certain)
         elif step.query is not None and step.query.action == "select":
             text = re.sub(r"perform\b", "select ", step.text, count=1, flags=re.IGNORECASE)
@@ -238,6 +241,14 @@ class _Block:
             self.variables["found"] = UNKNOWN if rows is None or not certain else bool(rows)
         else:
             self.variables["found"] = UNKNOWN
+
+    def _require_tables(self, query: Query) -> None:
+        """A query that names a table which is not there ends the block, whatever it is about."""
+        for use in (*query.sources, *([query.target] if query.target is not None else [])):
+            if not self.world.may_exist(use.schema, use.name):
+                raise self.session.missing_relation(Written(use.schema, use.name))
+        for inner in query.nested:
+            self._require_tables(inner)
 
     def _select_into(self, step: Step, names: Sequence[str], certain: bool) -> None:
         targets = r"\s*,\s*".join(map(re.escape, names))

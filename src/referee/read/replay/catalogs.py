@@ -11,6 +11,7 @@ from typing import Any
 
 from referee.model.names import FunctionName, QName, Ref, quote
 from referee.model.schema import Check, Exclusion, ForeignKey, Key
+from referee.read.replay.names import is_known_relation
 from referee.read.replay.refused import Refused, missing, missing_schema
 from referee.read.replay.session import Session
 from referee.read.replay.state import TableState
@@ -59,9 +60,18 @@ class Catalogs:
 
     def relation(self, schema: str | None, name: str, wanted: Wanted) -> Iterable[Row] | None:
         provider = _RELATIONS.get(f"information_schema.{name}" if schema == "information_schema" else name)
-        if provider is None or schema not in (None, "pg_catalog", "information_schema"):
-            return None
-        return provider(self, wanted)
+        if provider is not None and schema in (None, "pg_catalog", "information_schema"):
+            return provider(self, wanted)
+        if not self.may_exist(schema, name):
+            raise self.session.missing_relation(Written(schema, name))
+        return None
+
+    def may_exist(self, schema: str | None, name: str) -> bool:
+        """Whether there is, or may be, a relation of this name."""
+        written = Written(schema, name)
+        if self.session.is_temporary(written) or any(map(self._exists, self.session.candidates(written))):
+            return True
+        return is_known_relation(self.session, schema, name)
 
     # Oids
 

@@ -10,9 +10,11 @@ from referee.model.schema import Action, Check, Exclusion, ForeignKey, Index, Ke
 from referee.read.replay.comparable import comparable
 from referee.read.replay.naming import choose_name, join_columns, make_name
 from referee.read.replay.refused import Refused, missing_column, taken
+from referee.read.replay.removal import remove
 from referee.read.replay.roles import require_owner, require_reference
 from referee.read.replay.session import Session
-from referee.read.replay.state import TableState
+from referee.read.replay.state import TableState, index_below, is_alike
+from referee.read.replay.uses import Thing
 from referee.sql.mentions import mentions
 from referee.sql.statements import Constraint, CreateIndex, Written
 
@@ -23,7 +25,9 @@ _MATCHES: dict[str, Match] = {"s": "SIMPLE", "f": "FULL", "p": "PARTIAL"}
 def add_constraint(session: Session, table: TableState, spec: Constraint, only: bool = False) -> None:
     """Adds a constraint as ALTER TABLE ... ADD does, to its descendants too. Raises Refused where Postgres would."""
     if spec.name is not None and table.has_constraint(spec.name):
-        raise taken(spec.name, f'constraint of relation "{table.name.name}"', "42710")
+        if not session.gives_way(Ref("constraint", *table.name, spec.name)):
+            raise taken(spec.name, f'constraint of relation "{table.name.name}"', "42710")
+        remove(session, [Thing("constraint", *table.name, spec.name)], True)
     _ADD[spec.kind](session, table, spec, only)
 
 
@@ -108,6 +112,8 @@ def add_key(session: Session, table: TableState, spec: Constraint, only: bool = 
         name = spec.name or _index_name(session, table, None if primary else join_columns((*columns, *include)), label)
     if session.state.has_relation(QName(table.name.schema, name)):
         raise taken(name)
+    if primary and only:
+        _require_not_null_below(session, table, columns)
     deferrable = spec.deferrable or spec.deferred
     key = Key(table.name, name, columns, primary, deferrable, spec.deferred, spec.nulls_not_distinct)
     put_key(session, table, key)
@@ -121,9 +127,26 @@ def add_key(session: Session, table: TableState, spec: Constraint, only: bool = 
     else:
         session.state.indexes[QName(table.name.schema, name)] = table.name
     session.made(key.ref, session.at(spec.start, max(spec.end, spec.start)))
-    if table.kind == "partitioned":
+    if only:
+        _leave_partitions_out(session, table, name)
+    elif table.kind == "partitioned":
         for child in descendants(session, table):
             derive_index(session, table, child, name)
+
+
+def _require_not_null_below(session: Session, table: TableState, columns: Iterable[str]) -> None:
+    """A primary key of a parent needs columns that are NOT NULL in its children as well."""
+    for child in descendants(session, table):
+        for column in columns:
+            found = child.columns.get(column)
+            if found is not None and not found.not_null:
+                raise Refused("55000", f'column "{column}" of table "{child.name.name}" is not marked NOT NULL')
+
+
+def _leave_partitions_out(session: Session, table: TableState, index: str) -> None:
+    """An index of ONLY a partitioned table is not valid until an index of every partition is attached to it."""
+    if table.kind == "partitioned" and session.state.children.get(table.name) and index in table.indexes:
+        table.indexes[index] = replace(table.indexes[index], valid=False)
 
 
 def put_key(session: Session, table: TableState, key: Key) -> None:
@@ -211,6 +234,10 @@ def add_check(session: Session, table: TableState, spec: Constraint, only: bool 
         if column not in table.columns and column != table.name.name and not table.open:
             raise missing_column(table.name, column)
     columns = [column for column in spec.columns if column in table.columns]
+    if not spec.inherit and table.kind == "partitioned":
+        raise Refused("42P16", f'cannot add NO INHERIT constraint to partitioned table "{table.name.name}"')
+    if spec.inherit and only and session.state.children.get(table.name):
+        raise Refused("42P16", "constraint must be added to child tables too")
     name = spec.name or _constraint_name(session, table, columns[0] if len(columns) == 1 else None, "check")
     check = Check(table.name, name, spec.expression, not spec.not_valid and spec.enforced)
     put_check(session, table, check)
@@ -260,6 +287,8 @@ def _add_not_null(session: Session, table: TableState, spec: Constraint, only: b
 
 
 def add_foreign_key(session: Session, table: TableState, spec: Constraint, only: bool = False) -> None:
+    if only and table.kind == "partitioned":
+        raise Refused("42809", f'cannot use ONLY for foreign key on partitioned table "{table.name.name}"')
     require_columns(table, spec.columns)
     name = spec.name or _constraint_name(session, table, join_columns(spec.columns), "fkey")
     ref = Ref("constraint", *table.name, name)
@@ -304,7 +333,7 @@ def _target(
     """
     referenced = session.find_table(written)
     if referenced is None:
-        if any(session.state.has_relation(name) for name in session.candidates(written)):
+        if session.find_relation(written) is not None:
             raise Refused("42809", f'referenced relation "{written.name}" is not a table', ref)
         name = session.guess(written)
         message = f"references {name}, which no file creates before this"
@@ -337,6 +366,7 @@ def _unique_index(table: TableState, columns: tuple[str, ...], ref: Ref) -> str:
     for index in table.indexes.values():
         if (
             index.unique
+            and index.valid
             and index.predicate is None
             and len(index.columns) == len(columns)
             and wanted == set(index.columns)
@@ -419,7 +449,9 @@ def create_index(session: Session, record: CreateIndex) -> None:
         table.parts[name] = record.parts
         table.labels[name] = record.labels
     session.made(index.ref)
-    if table.kind == "partitioned" and not record.only:
+    if record.only:
+        _leave_partitions_out(session, table, name)
+    elif table.kind == "partitioned":
         for child in descendants(session, table):
             derive_index(session, table, child, name)
 
@@ -464,8 +496,7 @@ def derive_index(session: Session, parent: TableState, child: TableState, name: 
     """
     index, key = parent.indexes[name], parent.keys.get(name)
     for own in child.indexes.values():
-        is_alike = own.columns == index.columns and own.unique == index.unique and own.predicate == index.predicate
-        if is_alike and own.name not in child.derived and (own.name in child.keys) == (key is not None):
+        if is_alike(own, index) and own.name not in child.derived and (own.name in child.keys) == (key is not None):
             child.derived |= {own.name}
             return
     labels = parent.labels.get(name) or tuple([column or "expr" for column in index.columns])
@@ -481,6 +512,36 @@ def derive_index(session: Session, parent: TableState, child: TableState, name: 
     if child.kind == "partitioned":
         for below in descendants(session, child):
             derive_index(session, child, below, fresh)
+
+
+def attach_index(session: Session, name: QName, written: Written) -> None:
+    """ALTER INDEX ... ATTACH PARTITION: an index of a partition becomes a part of the index of its parent."""
+    state = session.state
+    parent = state.tables.get(state.indexes[name])
+    if parent is None or parent.kind != "partitioned":
+        raise Refused("42809", f'ALTER action ATTACH PARTITION cannot be performed on relation "{name.name}"')
+    place = session.find_relation(written)
+    if place is None:
+        raise session.missing_relation(written)
+    child = state.tables.get(state.indexes.get(place, name))
+    if child is None or place.name not in child.indexes:
+        raise Refused("42809", f'"{place.name}" is not an index')
+    attached = index_below(parent, name.name, child)
+    if attached == place.name:
+        return
+    if attached is not None or child.partition_of != parent.name or place.name in child.derived:
+        raise _not_attached(place, name, "55000")
+    if not is_alike(parent.indexes[name.name], child.indexes[place.name]):
+        raise _not_attached(place, name, "42P17")
+    if name.name in parent.keys and place.name not in child.keys:
+        raise _not_attached(place, name, "42P17")
+    child.derived |= {place.name}
+    if all(index_below(parent, name.name, state.tables[below]) for below in state.children[parent.name]):
+        parent.indexes[name.name] = replace(parent.indexes[name.name], valid=True)
+
+
+def _not_attached(child: QName, parent: QName, sqlstate: str) -> Refused:
+    return Refused(sqlstate, f'cannot attach index "{child.name}" as a partition of index "{parent.name}"')
 
 
 def derive_foreign_key(session: Session, parent: TableState, child: TableState, name: str) -> None:

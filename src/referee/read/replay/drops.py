@@ -49,7 +49,7 @@ def _relation(kind: str, article: str) -> Callable[[Session, Drop, Written, int]
         if session.is_temporary(name):
             session.temporary.discard(name.name)
             return None
-        found = _find(session, name, session.state.has_relation)
+        found = session.find_relation(name)
         if found is None:
             raise session.missing_relation(name)
         if not _is_of_kind(session, found, record.kind):
@@ -73,7 +73,7 @@ def _is_of_kind(session: Session, name: QName, kind: str) -> bool:
 
 
 def _index(session: Session, record: Drop, name: Written, position: int) -> Thing | None:
-    found = _find(session, name, session.state.has_relation)
+    found = session.find_relation(name)
     owner = session.state.indexes.get(found) if found is not None else None
     if found is None or owner is None:
         if session.temporary and found is None:

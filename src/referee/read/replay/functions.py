@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 from referee.model.names import FunctionName, QName, Ref
 from referee.model.origins import BodyOrigin
 from referee.model.schema import Function, Trigger, View
+from referee.read.replay.names import require_names
 from referee.read.replay.refused import Refused, missing, missing_column
 from referee.read.replay.roles import require_owner, require_trigger
 from referee.read.replay.session import Session
 from referee.read.replay.state import TableState
 from referee.read.replay.tables import place_for
-from referee.read.replay.uses import type_name
+from referee.read.replay.uses import Thing, type_name
 from referee.sql.builtins import server_names
 from referee.sql.statements import AlterFunction, CreateFunction, CreateTrigger, Written
 
@@ -31,8 +33,9 @@ def create_function(session: Session, record: CreateFunction) -> None:
         raise missing("language", record.language)
     function = _function(session, record, name)
     former = session.state.functions.get(name)
-    if former is not None:
+    if former is not None and not session.gives_way(former.ref):
         _require_replaceable(session, record, former, function)
+    if former is not None:
         function = replace(function, owner=former.owner, grants=former.grants)
         require_owner(session, former.owner, place)
     session.state.functions[name] = function
@@ -40,8 +43,39 @@ def create_function(session: Session, record: CreateFunction) -> None:
         session.state.overloads[place] = (*session.state.overloads.get(place, ()), name)
     if record.defaults or record.outputs:
         session.state.signatures[name] = (record.defaults, record.outputs)
+    if record.language == "sql" and session.checks_bodies:
+        _check_body(session, record, function, former)
     _note(session, record, function)
     _remember(session, record, function, former)
+
+
+def _check_body(session: Session, record: CreateFunction, function: Function, former: Function | None) -> None:
+    """The body of a function in SQL must find what it names, under the function's own search_path."""
+    local = frozenset((*record.argument_names, *record.outputs, function.name.name))
+    path = session.path
+    session.path = path if function.search_path is None else function.search_path
+    try:
+        require_names(session, Thing("function", *function.name), function.ref, local)
+    except Refused:
+        _take_back(session, function, former)
+        raise
+    finally:
+        session.path = path
+
+
+def _take_back(session: Session, function: Function, former: Function | None) -> None:
+    """A function whose body is refused is not made."""
+    state, name = session.state, function.name
+    if former is not None:
+        state.functions[name] = former
+        return
+    del state.functions[name]
+    state.signatures.pop(name)
+    left = tuple([other for other in state.overloads[name.qualified] if other != name])
+    if left:
+        state.overloads[name.qualified] = left
+    else:
+        del state.overloads[name.qualified]
 
 
 def _function(session: Session, record: CreateFunction, name: FunctionName) -> Function:
@@ -226,3 +260,29 @@ def set_trigger_states(table: TableState, names: Iterable[str], enabled: Any) ->
     """ENABLE and DISABLE TRIGGER."""
     for name in names:
         table.triggers[name] = replace(table.triggers[name], enabled=enabled)
+
+
+# What extensions offer to change a schema with (pgmq 1.5, TimescaleDB 2, pg_partman 5).
+_CHANGING = {
+    "pgmq": {"create", "create_non_partitioned", "create_partitioned", "create_unlogged", "drop_queue"},
+    "timescaledb": {"create_hypertable"},
+    "pg_partman": {"create_parent"},
+}
+_DDL = re.compile(r"\b(?:execute|create|alter|drop|grant|revoke)\b", re.IGNORECASE)
+
+
+def call(session: Session, names: Iterable[Written]) -> None:
+    """SELECT of functions: what they do to the schema is not followed."""
+    for written in names:
+        for extension, changing in _CHANGING.items():
+            if written.name in changing and extension in session.state.extensions:
+                session.gap("unsupported", f"{written.name}() of {extension} changes the schema, which is not followed")
+        for name in session.candidates(written):
+            overloads = session.state.overloads.get(name, ())
+            if any(_changes_schema(session.state.functions[one]) for one in overloads):
+                session.gap("unsupported", f"{name}() changes the schema when it is called, which is not followed")
+                return
+
+
+def _changes_schema(function: Function) -> bool:
+    return function.language == "plpgsql" and _DDL.search(function.body) is not None

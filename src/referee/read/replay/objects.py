@@ -7,18 +7,15 @@ from typing import Any
 
 from referee.model.names import QName, Ref, quote
 from referee.model.schema import Column, Composite, Domain, Enum, Policy, View
+from referee.read.replay.names import learn_words, require_names, unknown_words
 from referee.read.replay.naming import choose_name, multirange_name
 from referee.read.replay.refused import Refused, missing, missing_column, missing_schema, taken
 from referee.read.replay.roles import require_policy_right
 from referee.read.replay.session import Session
 from referee.read.replay.state import NamespaceState, TableState
 from referee.read.replay.tables import place_for
-from referee.read.replay.uses import Thing, used_by
-from referee.sql.builtins import extension_names, information_relations, server_names
-from referee.sql.expressions import walk
-from referee.sql.mentions import mentions
-from referee.sql.parse import SqlSyntaxError
-from referee.sql.queries import read_statement
+from referee.read.replay.uses import Thing
+from referee.sql.builtins import extension_names
 from referee.sql.statements import (
     AddEnumLabel,
     AlterDomain,
@@ -32,7 +29,6 @@ from referee.sql.statements import (
     CreateView,
     Written,
 )
-from referee.sql.tree import Column as ColumnExpression
 
 # Policies
 
@@ -46,14 +42,13 @@ def create_policy(session: Session, record: CreatePolicy) -> None:
         _alter_policy(session, record, table, former)
         return
     _require_clauses(record.command, record.using, record.check)
-    if former is not None:
+    if former is not None and not session.gives_way(former.ref):
         raise Refused("42710", f'policy "{record.name}" for table "{table.name.name}" already exists', former.ref)
     require_policy_right(session, table)
     command: Any = record.command
     roles = ("public",) if record.roles is None else _roles(session, record.roles)
     policy = Policy(table.name, record.name, command, record.permissive, roles, record.using, record.check)
-    table.policies[record.name] = policy
-    session.note("policy", table.name, record.name)
+    _put_policy(session, table, policy)
     session.made(policy.ref)
 
 
@@ -68,9 +63,29 @@ def _alter_policy(session: Session, record: CreatePolicy, table: TableState, for
         using=former.using if record.using is None else record.using,
         check=former.check if record.check is None else record.check,
     )
-    table.policies[record.name] = policy
-    session.note("policy", table.name, record.name)
+    _put_policy(session, table, policy)
     session.altered(policy.ref)
+
+
+def _put_policy(session: Session, table: TableState, policy: Policy) -> None:
+    words = unknown_words(session, table, policy.using, policy.check)
+    former = table.policies.get(policy.name)
+    table.policies[policy.name] = policy
+    if words:
+        _check_policy(session, table, policy, former)
+        learn_words(session, words)
+    session.note("policy", table.name, policy.name)
+
+
+def _check_policy(session: Session, table: TableState, policy: Policy, former: Policy | None) -> None:
+    try:
+        require_names(session, Thing("policy", *table.name, policy.name), policy.ref)
+    except Refused:
+        if former is None:
+            del table.policies[policy.name]
+        else:
+            table.policies[policy.name] = former
+        raise
 
 
 def _require_clauses(command: str, using: str | None, check: str | None) -> None:
@@ -93,68 +108,22 @@ def create_view(session: Session, record: CreateView) -> None:
         return
     name = place_for(session, record.name)
     former = session.state.views.get(name)
+    if former is not None and session.gives_way(former.ref):
+        del session.state.views[name]
+        former = None
     if session.state.has_relation(name) and not (record.replace and former is not None and not former.materialized):
         if record.if_not_exists:
             return
         raise taken(name.name)
     if former is None:
         _require_no_type(session, name)
-    _require_view_columns(session, record)
     owner = session.role if former is None else former.owner
     triggers = () if former is None else former.triggers
     view = View(name, record.definition, record.materialized, record.security_invoker, triggers, owner)
     session.state.views[name] = view
+    require_names(session, Thing("view", *name), view.ref)
     session.note("view", name)
     session.made(view.ref)
-    _require_sources(session, view)
-
-
-def _require_sources(session: Session, view: View) -> None:
-    """Reports what a view reads and no file creates. The view is kept, as its intent is plain."""
-    found = used_by(session.state, Thing("view", *view.name), session.path)
-    known = {mention for places in found.relations.values() for _, mention in places}
-    for mention in mentions(view.definition):
-        if mention.kind != "relation" or mention in known:
-            continue
-        if not _is_brought(session, mention.schema, mention.name):
-            message = f"view {view.name} reads {mention.name}, which no file creates before this"
-            session.lack("42P01", message, view.ref)
-
-
-def _require_view_columns(session: Session, record: CreateView) -> None:
-    """A view of plain tables must find its columns in them; everything less plain is taken on trust."""
-    try:
-        query = read_statement(record.definition)
-    except SqlSyntaxError:
-        return
-    tables = [session.find_table(Written(use.schema, use.name)) for use in query.sources]
-    if query.derived or query.nested or not tables or any(table is None or table.open for table in tables):
-        return
-    columns = {column for table in tables if table is not None for column in table.columns}
-    rows = {use.alias or use.name for use in query.sources}
-    for output in query.outputs:
-        for expression in walk(output.value):
-            if isinstance(expression, ColumnExpression) and len(expression.parts) == 1:
-                name = expression.parts[0]
-                if name != "*" and name not in columns and name not in rows:
-                    raise Refused("42703", f'column "{name}" does not exist')
-
-
-def _is_brought(session: Session, schema: str | None, name: str) -> bool:
-    """Whether Postgres or an extension brings a relation of this name."""
-    if schema == "information_schema":
-        return name in information_relations()
-    if schema in (None, "pg_catalog") and name in server_names().relations:
-        return True
-    if schema is None and name in session.temporary:
-        return True
-    for extension, installed in session.state.extensions.items():
-        names = extension_names(extension)
-        if names is None or not names.complete or name in names.relations:
-            place = names.schema if names is not None and names.schema else installed
-            if schema in (None, place):
-                return True
-    return schema is not None and schema.startswith("pg_")
 
 
 def create_sequence(session: Session, record: CreateSequence) -> None:

@@ -15,7 +15,7 @@ from referee.model.schema import ForeignKey, Key
 from referee.read.replay.journal import Recorded
 from referee.read.replay.refused import in_use
 from referee.read.replay.session import Session
-from referee.read.replay.state import TableState
+from referee.read.replay.state import TableState, index_below
 from referee.read.replay.uses import Path, Thing, Used, type_name, types, used_by
 from referee.sql.builtins import extension_names
 
@@ -37,7 +37,7 @@ def remove(session: Session, targets: Sequence[Thing], cascade: bool) -> None:
                 found[dependent] = True
     if not cascade:
         users = [
-            str(thing) for thing, goes_along in found.items() if not goes_along and not _goes_with_table(thing, found)
+            str(thing) for thing, goes_along in found.items() if not goes_along and not _goes_with_owner(thing, found)
         ]
         if users:
             raise in_use(" and ".join(map(str, targets)), users)
@@ -45,8 +45,10 @@ def remove(session: Session, targets: Sequence[Thing], cascade: bool) -> None:
         _REMOVE[thing.kind](session, thing)
 
 
-def _goes_with_table(thing: Thing, found: Mapping[Thing, bool]) -> bool:
-    """Whether a thing is a part of a table that goes."""
+def _goes_with_owner(thing: Thing, found: Mapping[Thing, bool]) -> bool:
+    """Whether a thing is a part of a table or column that goes."""
+    if thing.kind == "default" and found.get(Thing("column", *thing.owner, thing.part), False):
+        return True
     return found.get(Thing("table", *thing.owner), False)
 
 
@@ -199,15 +201,12 @@ def _on_index(session: Session, thing: Thing) -> Iterator[Dependent]:
     for key in session.state.references_to(thing.owner):
         if session.state.tables[key.table].key_indexes.get(key.name) == thing.part:
             yield constraint(key.table, key.name), False
+    parent = session.state.tables[thing.owner]
     for child in session.state.children.get(thing.owner, ()):
         below = session.state.tables[child]
-        parent = session.state.tables[thing.owner].indexes.get(thing.part)
-        if below.partition_of != thing.owner or parent is None:
-            continue
-        for index in below.indexes.values():
-            if index.name in below.derived and (index.columns, index.unique) == (parent.columns, parent.unique):
-                kind = "constraint" if index.name in below.keys else "index"
-                yield Thing(kind, *child, index.name), True
+        index = index_below(parent, thing.part, below)
+        if index is not None:
+            yield Thing("constraint" if index in below.keys else "index", *child, index), True
 
 
 # What depends on functions and types

@@ -42,7 +42,7 @@ def _rename_relation(session: Session, record: Rename) -> None:
         session.temporary.discard(record.name.name)
         session.temporary.add(record.new)
         return
-    name = next((name for name in session.candidates(record.name) if session.state.has_relation(name)), None)
+    name = session.find_relation(record.name)
     if name is None:
         raise session.missing_relation(record.name)
     new = QName(name.schema, clip(record.new))
@@ -184,6 +184,8 @@ def _rename_column(session: Session, record: Rename) -> None:
     require_owner(session, table.owner, table.name)
     if table.inherited.get(record.part, 0) > 0:
         raise Refused("42P16", f'cannot rename inherited column "{record.part}"')
+    if record.only and session.state.children.get(table.name):
+        raise Refused("42P16", f'inherited column "{record.part}" must be renamed in child tables too')
     rename_column(session, table, record.part, clip(record.new))
 
 
@@ -275,7 +277,11 @@ def _rename_in_notes(session: Session, table: TableState, old: str, new: str) ->
 
 
 def _rename_constraint(session: Session, record: Rename) -> None:
-    rename_constraint(session, session.table(record.name), record.part, clip(record.new))
+    table = session.table(record.name)
+    require_owner(session, table.owner, table.name)
+    if record.only and record.part in table.checks and session.state.children.get(table.name):
+        raise Refused("42P16", f'inherited constraint "{record.part}" must be renamed in child tables too')
+    rename_constraint(session, table, record.part, clip(record.new))
 
 
 def rename_constraint(session: Session, table: TableState, old: str, new: str) -> None:
@@ -632,7 +638,7 @@ def _require_schema(session: Session, name: str) -> None:
 
 def _set_schema_of_relation(session: Session, record: SetSchema) -> None:
     state = session.state
-    name = next((name for name in session.candidates(record.name) if state.has_relation(name)), None)
+    name = session.find_relation(record.name)
     if name is None or name in state.indexes or name in state.composites:
         raise session.missing_relation(record.name)
     _require_schema(session, record.new)

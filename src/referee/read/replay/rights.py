@@ -158,7 +158,7 @@ def _table(session: Session, name: Written) -> TableState | None:
     if session.is_temporary(name):
         return None
     table = session.find_table(name)
-    if table is None and not any(session.state.has_relation(candidate) for candidate in session.candidates(name)):
+    if table is None and session.find_relation(name) is None:
         raise session.missing_relation(name)
     return table
 

@@ -88,6 +88,10 @@ def _run_do(session: Session, block: records.Do) -> None:
     run_block(session, block, attempt)
 
 
+def _call(session: Session, record: records.Calls) -> None:
+    functions.call(session, record.names)
+
+
 def _note(session: Session, record: records.Unreadable) -> None:
     kind: Any = record.kind
     session.gap(kind, record.message, span=session.at(record.start, record.end))
@@ -98,6 +102,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     records.AlterDomain: objects.alter_domain,
     records.AlterFunction: functions.alter_function,
     records.AlterTable: tables.alter_table,
+    records.Calls: _call,
     records.CreateComposite: objects.create_composite,
     records.CreateDomain: objects.create_domain,
     records.CreateEnum: objects.create_enum,

@@ -51,6 +51,9 @@ class Session:
         self.fixed: Span | None = None
         """The place of everything that is made, where the text that makes it stands in no file."""
         self.strict = False
+        self.known_words: frozenset[str] = frozenset()
+        """Words of expressions that were seen to name something, or to be no names."""
+        self.checks_bodies = True
         """Whether something missing refuses a statement that is kept, with a gap, elsewhere."""
         self.anchors: dict[Ref, Span] = {}
         self.statements: dict[Ref, list[Span]] = {}
@@ -58,6 +61,9 @@ class Session:
         self.definitions: dict[Ref, Span] = {}
         self.gaps: list[Gap] = []
         self.temporary: set[str] = set()
+        self.making: Ref | None = None
+        """The table or column that the statement at hand makes, while it does."""
+        self._kept: set[Ref] = set()
         self.assumed: set[str] = set()
         self._types: dict[tuple[TypeWritten, tuple[str, ...]], str] = {}
         self._default_grants: dict[tuple[str, str, str], tuple[Grant, ...]] = {}
@@ -76,6 +82,8 @@ class Session:
         self.file = path
         self.role = self._login_role
         self.path = self._default_path
+        self.checks_bodies = True
+        self.known_words = frozenset()
         self.temporary = set()
         self._local = None
         self._savepoints = []
@@ -141,8 +149,11 @@ class Session:
 
     def set_variable(self, name: str, value: str | None, local: bool = False) -> None:
         """SET and RESET. What is set locally lasts until the transaction ends."""
+        if name in ("check_function_bodies", "all"):
+            self.checks_bodies = value is None or value.lower() not in ("off", "false", "0", "no")
         if name not in ("search_path", "role", "session_authorization", "all"):
             return
+        self.known_words = frozenset()
         if local and self._local is None:
             self._local = (self.role, self.path)
         if name in ("search_path", "all"):
@@ -175,6 +186,16 @@ class Session:
         if self.strict:
             raise Refused(sqlstate, message, object)
         self.gap("missing-object", message, object, span)
+        self._kept.add(object)
+        if self.making is not None:
+            self._kept.add(self.making)
+
+    def gives_way(self, object: Ref) -> bool:
+        """Whether an object was kept although it lacked something: made again, it takes the place of the first."""
+        if object in self._kept:
+            self._kept.discard(object)
+            return True
+        return False
 
     def assume(self, key: str, message: str, object: Ref | None = None) -> None:
         """Notes, once, that something which no file creates is taken to exist."""
@@ -231,13 +252,19 @@ class Session:
                 return None
         return None
 
+    def find_relation(self, written: Written) -> QName | None:
+        """The relation of any kind that a name means."""
+        for name in self.candidates(written):
+            if self.state.has_relation(name):
+                return name
+        return None
+
     def table(self, written: Written) -> TableState:
         """The table that a name means. Raises Refused where there is none."""
         table = self.find_table(written)
         if table is None:
-            for name in self.candidates(written):
-                if self.state.has_relation(name):
-                    raise Refused("42809", f'"{written.name}" is not a table')
+            if self.find_relation(written) is not None:
+                raise Refused("42809", f'"{written.name}" is not a table')
             raise self.missing_relation(written)
         return table
 
@@ -258,7 +285,16 @@ class Session:
     def is_temporary(self, written: Written) -> bool:
         return written.name in self.temporary and written.schema in (None, "pg_temp")
 
+    @property
+    def schemas(self) -> tuple[str, ...]:
+        """The search_path with the role in place of "$user"."""
+        return tuple([self.role if schema == "$user" else schema for schema in self.path])
+
     # Types
+
+    def knows_type(self, written: TypeWritten) -> bool:
+        """Whether a type of that name exists."""
+        return not self._type(written).startswith("?")
 
     def type(self, written: TypeWritten, for_what: Ref | None = None) -> str:
         """The canonical name of a type.
@@ -304,6 +340,7 @@ class Session:
     def forget_types(self) -> None:
         """After a type moved, went or got another name."""
         self._types.clear()
+        self.known_words = frozenset()
 
     # Functions
 

@@ -147,6 +147,21 @@ class TableState:
         return None
 
 
+def is_alike(one: Index, other: Index) -> bool:
+    """Whether indexes of two tables index the same."""
+    return (one.columns, one.unique, one.predicate) == (other.columns, other.unique, other.predicate)
+
+
+def index_below(parent: TableState, name: str, child: TableState) -> str | None:
+    """The index of a partition that is a part of its parent's index."""
+    index = parent.indexes.get(name)
+    if index is None or child.partition_of != parent.name:
+        return None
+    return next(
+        (own.name for own in child.indexes.values() if own.name in child.derived and is_alike(own, index)), None
+    )
+
+
 _ORDERED = ("columns", "keys", "checks", "exclusions", "foreign_keys", "indexes", "triggers", "policies")
 _UNORDERED = ("sequences", "inherited", "labels", "parts", "key_indexes", "not_null_names")
 _INITIAL: tuple[tuple[str, Any], ...] = (

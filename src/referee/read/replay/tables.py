@@ -37,6 +37,9 @@ def create_table(session: Session, record: CreateTable) -> None:
         return
     state = session.state
     name = session.new_name(record.name)
+    ref = Ref("table", *name)
+    if name in state.tables and session.gives_way(ref):
+        forget_table(session, state.tables[name])
     if state.has_relation(name):
         if record.if_not_exists:
             return
@@ -46,15 +49,17 @@ def create_table(session: Session, record: CreateTable) -> None:
     require_create(session, name.schema)
     table = state.new_table(name, session.role, session.default_grants("table", name.schema))
     table.kind = "foreign" if record.foreign else "partitioned" if record.partitioned else "table"
-    ref = Ref("table", *name)
     session.made(ref, session.at(record.name.start, record.name.start + _written_length(record)))
-    _add_columns(session, table, record)
-    state.tables[name] = table
+    session.making = ref
     try:
+        _add_columns(session, table, record)
+        state.tables[name] = table
         _add_constraints(session, table, record)
     except Refused:
         forget_table(session, table)
         raise
+    finally:
+        session.making = None
     if record.partition_of is not None or record.inherits:
         relatives.enlist(session, table)
 
@@ -123,6 +128,8 @@ def _plain(session: Session, table: TableState, spec: ColumnSpec) -> Column:
     default = spec.default
     if default is not None:
         default = _default(default, kind)
+        if default is not None and "nextval" in default.lower():
+            _lack_sequence(session, default, Ref("column", *table.name, spec.name))
     if spec.identity:
         relatives.make_sequence(session, table, spec.name)
     return _make_column(spec.name, kind, spec.not_null, default, spec.generated, spec.identity)
@@ -227,7 +234,12 @@ def _alter_view(session: Session, record: AlterTable) -> bool:
                     view = replace(view, security_invoker=action.text == "on")
             session.state.views[name] = view
             return True
-        if name in session.state.sequences or name in session.state.indexes:
+        if name in session.state.indexes:
+            for action in record.actions:
+                if action.other is not None and action.kind == "attach partition":
+                    constraints.attach_index(session, name, action.other)
+            return True
+        if name in session.state.sequences:
             return True
     return False
 
@@ -270,6 +282,9 @@ def _require_unused_type(session: Session, name: QName) -> None:
 def _add_column(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
     spec = action.column
     assert spec is not None
+    ref = Ref("column", *table.name, spec.name)
+    if spec.name in table.columns and session.gives_way(ref):
+        remove(session, [Thing("column", *table.name, spec.name)], True)
     if spec.name in table.columns:
         if action.missing_ok:
             return
@@ -278,10 +293,14 @@ def _add_column(session: Session, table: TableState, action: AlterAction, only: 
         raise Refused("42809", "cannot add column to a partition")
     if only and session.state.children.get(table.name):
         raise Refused("42P16", "column must be added to child tables too")
-    column = put_column(session, table, spec)
-    for child in constraints.descendants(session, table):
-        _inherit_column(session, child, column)
-    constraints.add_in_order(session, table, spec.constraints)
+    session.making = ref
+    try:
+        column = put_column(session, table, spec)
+        for child in constraints.descendants(session, table):
+            _inherit_column(session, child, column)
+        constraints.add_in_order(session, table, spec.constraints)
+    finally:
+        session.making = None
 
 
 def _inherit_column(session: Session, child: TableState, column: Column) -> None:
@@ -314,12 +333,22 @@ def _drop_column(session: Session, table: TableState, action: AlterAction, only:
     if table.inherited.get(action.name, 0) > 0:
         raise Refused("42P16", f'cannot drop inherited column "{action.name}"')
     if only:
+        _require_no_partitions(session, table, "drop column from")
         for child in constraints.descendants(session, table):
             child.own |= {action.name}
     remove(session, [Thing("column", *table.name, action.name)], action.cascade)
 
 
+def _require_no_partitions(session: Session, table: TableState, deed: str) -> None:
+    if table.kind == "partitioned" and session.state.children.get(table.name):
+        raise Refused("42P16", f"cannot {deed} only the partitioned table when partitions exist")
+
+
 def _set_not_null(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
+    if only and table.kind == "partitioned":
+        for child in constraints.descendants(session, table):
+            if not _column(child, action.name).not_null:
+                raise Refused("42P16", "constraint must be added to child tables too")
     for one in _family(session, table, only):
         constraints.set_not_null(one, action.name, True)
 
@@ -353,13 +382,24 @@ def _set_default(session: Session, table: TableState, action: AlterAction, only:
 
 def _require_sequence(session: Session, text: str | None) -> None:
     """nextval() looks its sequence up when the default is set."""
-    if text is None or "nextval" not in text.lower():
-        return
+    missing = _missing_sequence(session, text) if text is not None and "nextval" in text.lower() else None
+    if missing is not None:
+        raise session.missing_relation(missing)
+
+
+def _lack_sequence(session: Session, text: str, ref: Ref) -> None:
+    missing = _missing_sequence(session, text)
+    if missing is not None:
+        session.lack("42P01", f"{ref} counts with {missing.name}, which no file creates before this", ref)
+
+
+def _missing_sequence(session: Session, text: str) -> Written | None:
     for mention in mentions(text):
         if mention.kind == "relation" and mention.quoted:
             written = Written(mention.schema, mention.name)
-            if not any(session.state.has_relation(name) for name in session.candidates(written)):
-                raise session.missing_relation(written)
+            if session.find_relation(written) is None:
+                return written
+    return None
 
 
 def _drop_expression(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
@@ -385,6 +425,8 @@ def _set_type(session: Session, table: TableState, action: AlterAction, only: bo
     column = _column(table, action.name)
     if table.inherited.get(action.name, 0) > 0:
         raise Refused("42P16", f'cannot alter inherited column "{action.name}"')
+    if only and session.state.children.get(table.name):
+        raise Refused("42P16", f'type of inherited column "{action.name}" must be changed in child tables too')
     kind = session.type(action.type, Ref("column", *table.name, action.name))
     if kind == column.type:
         return
@@ -471,6 +513,10 @@ def _drop_constraint(session: Session, table: TableState, action: AlterAction, o
     if table.has_constraint(name) and name not in table.not_null_names:
         if name in table.derived:
             raise Refused("42P16", f'cannot drop inherited constraint "{name}" of relation "{table.name.name}"')
+        if only and name in table.checks:
+            _require_no_partitions(session, table, "remove constraint from")
+            for child in constraints.descendants(session, table):
+                child.derived -= {name}
         remove(session, [constraint(table.name, name)], action.cascade)
         return
     column = constraints.not_null_column(table, name)

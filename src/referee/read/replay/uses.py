@@ -7,7 +7,7 @@ the order of their creation; what they name is worked out when something is drop
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -132,6 +132,15 @@ def texts(state: State, thing: Thing) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
+def texts_to_check(state: State, thing: Thing) -> dict[str, str]:
+    """The texts of a thing in which names can be missing; of a function in SQL its body is one of them."""
+    found = texts(state, thing)
+    function = state.functions.get(thing.function) if thing.kind == "function" else None
+    if function is not None and function.language == "sql":
+        found["body"] = function.body
+    return found
+
+
 _TEXT_FIELDS: dict[str, tuple[str, ...]] = {
     "column": (),
     "default": ("default", "generated"),
@@ -218,8 +227,8 @@ class Used:
     unknown_types: set[tuple[str | None, str]] = field(default_factory=set)
 
 
-def used_by(state: State, thing: Thing, path: Path) -> Used:
-    """What a thing uses; ``path`` is the search_path under which it was made."""
+def used_by(state: State, thing: Thing, path: Path, read: Callable[[State, Thing], dict[str, str]] = texts) -> Used:
+    """What a thing uses; ``path`` is the search_path under which it was made, ``read`` tells its texts."""
     used = Used()
     for printed in types(state, thing):
         name = type_name(printed)
@@ -229,7 +238,7 @@ def used_by(state: State, thing: Thing, path: Path) -> Used:
             used.functions.setdefault(FunctionName(*name), [])
         else:
             used.types.setdefault(name, [])
-    for where, text in texts(state, thing).items():
+    for where, text in read(state, thing).items():
         _Resolver(state, thing, path, used).read(where, text)
     return used
 

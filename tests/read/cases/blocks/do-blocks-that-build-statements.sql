@@ -1,0 +1,11 @@
+do $$ begin execute 'create table ' || 'a' || ' (id int primary key)'; execute format('create table %I (x int references %I)', 'b', 'a'); execute format('create policy %I on %I.%I using (%L = %L)', 'My policy', 'public', 'a', 'it''s', 'x'); execute 'alter table ' || quote_ident('a') || ' add column x text default ' || quote_literal('it''s'); end $$;
+do $$ declare t text; begin foreach t in array array['a', 'b'] loop execute format('alter table %I enable row level security', t); execute format('create policy %I on public.%I for select using (true)', t || '_read', t); end loop; end $$;
+do $$ declare tables text[] := array['a', 'b']; t text; begin foreach t in array tables loop execute 'alter table ' || t || ' add column created_by int references a'; end loop; end $$;
+do $$ declare n constant text := 'c'; begin execute format('create table %1$I (id int, %1$s_id int)', n); end $$;
+do $$ begin for i in 1..3 loop execute format('create table part_%s (x int)', i); end loop; end $$;
+do $$ declare t text; begin for t in select unnest(array['a', 'b']) loop execute format('alter table %I force row level security', t); end loop; end $$;
+do $$ declare s text; begin s := 'create table '; s := s || 'd (x int)'; execute s; end $$;
+do $$ declare r record; begin for r in select * from (values ('a', 'one'), ('b', 'two')) as v(tab, col) loop execute format('alter table %I add column %I int', r.tab, r.col); end loop; end $$;
+do $$ begin execute format($f$ create function fn() returns int language sql as %L $f$, 'select 1'); execute $q$create table e (x text default 'it''s')$q$; execute E'create table f (\n x int)'; end $$;
+do $$ declare t text; begin foreach t in array '{a,b}'::text[] loop execute format('create trigger %I before update on %I for each row execute function suppress_redundant_updates_trigger()', 'tr_' || t, t); end loop; end $$;
+do $$ declare t text := 'g'; begin if true then execute 'create table ' || t || '(x int)'; end if; execute concat('create table ', 'h', ' (x int)'); end $$;

@@ -1,0 +1,11 @@
+do $$ begin create table a (id int primary key); alter table a add column x int; end $$;
+do language plpgsql 'begin create table b (x int references a); end';
+do $$ begin execute 'create table c (x int)'; execute 'alter table c add column y int references a'; end $$;
+do $$ begin if not exists (select 1 from pg_type where typname = 'mood') then create type mood as enum ('x', 'y'); end if; end $$;
+do $$ begin create type mood as enum ('z'); exception when duplicate_object then null; end $$;
+do $$ begin if not exists (select 1 from information_schema.columns where table_name = 'a' and column_name = 'z') then alter table a add column z int; end if; end $$;
+do $$ begin alter table a add constraint a_x foreign key (x) references a; exception when others then raise notice 'x'; end $$;
+do $$ declare x int; begin perform 1; create index a_i on a (x); end $$;
+do $$ begin create table d (x nope); end $$;
+do $$ begin create table e (x int); create table a (x int); end $$;
+do $$ begin begin create table f (x int); create table a (x int); exception when duplicate_table then null; end; create table g (x int); end $$;

@@ -1,0 +1,10 @@
+create table a (id serial primary key, x int unique);
+alter table a rename to old;
+create table a (id serial primary key, x int unique);
+alter table a rename constraint a_pkey1 to a_pk;
+alter table old rename constraint a_pkey to old_pkey;
+alter index a_x_key rename to old_x_key;
+create table b (id int primary key);
+create table c (b_id int references b);
+alter table c rename column b_id to bee;
+alter table c add column b_id int references b;

@@ -1,0 +1,32 @@
+create schema s;
+create schema "T";
+create table s.a (id int primary key);
+create table a (id int primary key);
+set search_path to s, public;
+create table b (x int references a);
+create table public.c (x int references a);
+set search_path = public, s;
+create table d (x int references a);
+set search_path to 'T', public;
+create table e (x int);
+set search_path to "T";
+create table f (x int);
+create table g (x int references a);
+set search_path to T;
+create table nowhere (x int);
+reset search_path;
+create table h (x int references a);
+set search_path = s;
+reset all;
+create table i (x int references a);
+set search_path to default;
+create table j (x int);
+select set_config('search_path', '', false);
+create table k (x int);
+create table public.l (x int, y pg_catalog.int4, z int);
+-- next file
+create table m (x int references a);
+select pg_catalog.set_config('search_path', 's', true);
+create table n (x int references a);
+-- next file
+create table o (x int references a);

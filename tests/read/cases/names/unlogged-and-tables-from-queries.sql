@@ -1,0 +1,10 @@
+create unlogged table a (id int primary key);
+create table b as select * from a;
+create table if not exists c as select 1 as one with no data;
+select 1 as x into d;
+alter table b add primary key (id);
+alter table b add column y int;
+create type t as (a int, b text);
+create table e of t (primary key (a));
+create index on b (id);
+create table f (id int references b);

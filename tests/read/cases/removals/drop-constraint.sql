@@ -1,0 +1,15 @@
+create table a (id int primary key, x int unique, y int check (y > 0));
+create unique index a_x2 on a (x);
+create table b (a int references a, x int references a (x));
+alter table a drop constraint a_pkey;
+alter table a drop constraint a_pkey cascade;
+alter table a drop constraint a_x_key;
+alter table a drop constraint nope;
+alter table a drop constraint if exists nope;
+alter table a drop constraint a_x_key cascade;
+alter table a drop constraint a_y_check;
+alter table b drop constraint b_x_fkey;
+drop index a_x2;
+alter table b add foreign key (x) references a (x);
+create table c (id int primary key, other int);
+alter table c drop constraint c_pkey, add primary key (other);

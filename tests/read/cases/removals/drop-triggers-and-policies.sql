@@ -1,0 +1,16 @@
+create table a (id int);
+create function f() returns trigger language plpgsql as 'begin return new; end';
+create trigger t after insert on a for each row execute function f();
+create policy p on a;
+create policy "P" on a for insert with check (true);
+drop trigger t on a;
+drop trigger if exists t on a;
+drop trigger t on a;
+drop policy p on a;
+drop policy p on a;
+drop policy if exists p on a;
+drop policy if exists p on nope;
+drop trigger if exists t on nope;
+drop trigger t on nope;
+drop policy "P" on public.a;
+drop trigger if exists t on nope.a;

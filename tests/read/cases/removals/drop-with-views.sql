@@ -1,0 +1,15 @@
+create table a (id int primary key, x int);
+create view v as select id from a;
+create view w as select * from v;
+create materialized view m as select id from w;
+create unique index on m (id);
+drop view v;
+drop table a;
+drop view v cascade;
+create view v as select id from a;
+drop materialized view if exists m;
+drop table a cascade;
+create view z as select 1 as one;
+drop view z, nope;
+drop view if exists z, nope;
+alter table a drop column x;

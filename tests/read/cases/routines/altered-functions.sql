@@ -1,0 +1,17 @@
+create function f(x int) returns int language sql as 'select 1';
+create function g() returns int language sql security definer set search_path = public set work_mem = '1MB' as 'select 1';
+create procedure p() language sql as '';
+alter function f(int) security definer set search_path = '' stable;
+alter function f set work_mem to '2MB';
+alter function g() security invoker reset search_path;
+alter function g() immutable strict reset all;
+alter function nope() stable;
+alter function f(text) stable;
+alter procedure p() set search_path to public;
+alter routine p security definer;
+alter function f(integer) reset work_mem called on null input volatile;
+alter function g() set search_path from current;
+alter function p() stable;
+alter procedure f(int) security definer;
+create or replace function g() returns int language sql as 'select 2';
+alter function g() set search_path to default;

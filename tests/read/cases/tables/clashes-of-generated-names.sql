@@ -1,0 +1,15 @@
+create table b_x (id int primary key);
+create table b (id int primary key, x_id_fkey int references b_x, x_id int references b_x);
+create table c (id int constraint b_x_id_fkey1 primary key);
+alter table b add foreign key (x_id) references b_x;
+create table d (x int, constraint d_y_check check (x > 0), y int check (y > 0), constraint d_x_key unique (y));
+alter table d add unique (x);
+create table d_x_seq (n int);
+alter table d add column x_ serial;
+create table e (x serial, x_seq int);
+create table "e_x_seq1" (x int);
+create view d_x_key1 as select 1;
+alter table d add unique (x);
+create sequence d_x_idx;
+create index on d (x);
+create index on d (x);

@@ -1,0 +1,15 @@
+create table a (id int, t text default 'x' not null, n int);
+alter table a alter column t drop not null, alter t drop default, alter column n set not null, alter n set default 1 + 2 * 3;
+alter table a alter column n type bigint, alter column t set data type varchar(20) using substr(t, 1, 20);
+alter table a alter column t set default 'it''s', alter column id set default nextval('s');
+alter table a alter column nope set not null;
+alter table a alter column t set default null;
+alter table a add column t int;
+alter table a add column if not exists t int, add column u int default null;
+alter table a drop column n, drop column if exists n;
+alter table a drop column n;
+alter table a add u2 timestamptz default (now() at time zone 'utc'), add column u3 text default current_user;
+alter table a add constraint a_u_nn not null u;
+alter table a drop constraint a_u_nn;
+alter table a alter t set not null;
+alter table a drop constraint a_t_not_null;

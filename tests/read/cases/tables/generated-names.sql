@@ -1,0 +1,14 @@
+create table a (id int primary key, x int, y int, unique (x), unique (x, y), check (x > 0), check (x > y), check (true));
+create table b (x int references a, y int references a, foreign key (x) references a, foreign key (x, y) references a (x, y));
+alter table b add foreign key (x) references a, add foreign key (x) references a (x), add check (x > 1), add check (x > 2);
+create index on b (x);
+create index on b (x);
+create index on b (x, y);
+create index on b (lower(x::text), y);
+create index on b ((x + y));
+create index on b (coalesce(x, y));
+create unique index on b ((x::text)) where x > 0;
+create index on b (x, (y + 1), (y + 2));
+create index on b ((case when x > 0 then y else 0 end));
+create index on b (greatest(x, y), least(x, y));
+create index on b ((array[x, y]));

@@ -1,0 +1,11 @@
+create table a (id int, code text);
+create index plain on a (id);
+create unique index partial on a (id) where id > 0;
+create unique index expressed on a (lower(code));
+create unique index good on a (id);
+alter table a add primary key using index plain;
+alter table a add unique using index partial;
+alter table a add unique using index expressed;
+alter table a add unique using index missing;
+alter table a add primary key using index good;
+alter table a add primary key (code);

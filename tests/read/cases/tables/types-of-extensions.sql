@@ -1,0 +1,14 @@
+create schema extensions;
+create extension citext;
+create extension if not exists citext;
+create extension vector with schema extensions;
+create extension hstore schema extensions;
+create extension pg_trgm;
+create extension nothing_like_this;
+create table a (e citext, v extensions.vector(3), h extensions.hstore, c public.citext[], x vector(3));
+set search_path to public, extensions;
+create table b (v vector(1536), h hstore default ''::hstore, hs hstore[]);
+create index on b using ivfflat (v vector_cosine_ops);
+create index b_h on b using gin (h);
+alter extension hstore set schema public;
+create extension citext;
