@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     help="The database. Nothing is written to it. The password may come from the URL, PGPASSWORD, a service file or "
     "~/.pgpass; else a terminal is asked for it.",
 )
+@click.option("--source", metavar="URL|FILE", help="Where the accounts are, if not in --db.")
+@click.option("--mirror", metavar="URL|FILE", help="Where the mirror is, if not in --db.")
+@click.option("--source-key", metavar="KEY", help="The accounts' table and column; in a file, its column.")
+@click.option("--mirror-key", metavar="KEY", help="The mirror's table and column; in a file, its column.")
 @options.format_option("text", "json")
 @options.output
 @options.config_options(("platform", "canonical", "fail-on"))
@@ -62,6 +66,10 @@ if TYPE_CHECKING:
 @options.debug
 def scan(
     db: str | None,
+    source: str | None,
+    mirror: str | None,
+    source_key: str | None,
+    mirror_key: str | None,
     format_: str,
     output: str | None,
     config: str | None,
@@ -75,6 +83,9 @@ def scan(
 
     Every row is looked at, in pieces, so that no query takes long. It runs on a standby too.
 
+    With --source or --mirror the two are in different places: databases, or files (.csv, .tsv, .jsonl, .json,
+    .parquet). That needs referee[duckdb].
+
     Exit status: 0 if every row is right, 1 if some are not, 2 if something could not be checked.
     """
     from referee.cli.emit import emit, screen, set_status
@@ -82,7 +93,10 @@ def scan(
     from referee.workflow.scan import exit_status
 
     settings = read_config(".", given, file=config)
-    result = _within(db, settings, given)
+    if source or mirror:
+        result = _across((source or db, source_key), (mirror or db, mirror_key), settings, given["sample"])
+    else:
+        result = _within(db, settings, given)
     status = set_status(exit_status(result, settings.fail_on, allow_partial))
     if format_ == "json":
         from referee.render import scan_json
@@ -119,3 +133,23 @@ def _within(db: str | None, settings: Any, given: dict[str, Any]) -> Scan:
     wish = ScanWish(how, given["only"], given["identities"], given["managed"], save)
     with progress() as tell:
         return ask(db, settings, wish, tell=tell)
+
+
+def _across(
+    source: tuple[str | None, str | None], mirror: tuple[str | None, str | None], settings: Any, n: int
+) -> Scan:
+    from referee.cli.progress import progress
+
+    try:
+        from referee.workflow.across import Place, scan_across
+    except ModuleNotFoundError as error:
+        if error.name != "duckdb":
+            raise
+        raise click.UsageError(
+            "Accounts and mirror in different places are joined by DuckDB, which is not installed: "
+            "pip install 'referee[duckdb]'."
+        ) from None
+    if source[0] is None or mirror[0] is None:
+        raise click.UsageError("Two places are needed: --source and --mirror, or one of them and --db.")
+    with progress() as tell:
+        return scan_across(Place(source[0], source[1]), Place(mirror[0], mirror[1]), settings, n, tell)

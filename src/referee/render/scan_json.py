@@ -93,7 +93,8 @@ class JsonScan(msgspec.Struct, frozen=True):
 
 def render(scan: Scan) -> str:
     """The whole scan."""
-    asked = (*(_answer(answer) for answer in scan.answers), *(_unenforced(one) for one in scan.unenforced))
+    is_sql = scan.scope.mode != "across"
+    asked = (*(_answer(answer, is_sql) for answer in scan.answers), *(_unenforced(one) for one in scan.unenforced))
     skipped = tuple(JsonSkipped(*one) for one in scan.skipped)
     value = JsonScan(1, _scope(scan.scope), asked, skipped, scan.is_complete, scan.seconds, scan.notices)
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
@@ -118,7 +119,7 @@ def _scope(scope: ScanScope) -> JsonScope:
     )
 
 
-def _answer(answer: Answer) -> JsonQuestion:
+def _answer(answer: Answer, is_sql: bool) -> JsonQuestion:
     question, key = answer.question, answer.question.key
     return JsonQuestion(
         id=question.id,
@@ -142,7 +143,7 @@ def _answer(answer: Answer) -> JsonQuestion:
         since=answer.since,
         seconds=answer.seconds,
         cause=None if answer.cause is None else _cause(answer, answer.cause),
-        query=question.text,
+        query=question.text if is_sql else None,
     )
 
 

@@ -121,7 +121,8 @@ class _Page:
             yield from wrap(f"{count(len(clean_), 'question')} asked of all rows and nothing wrong.", self.columns, "")
         for notice in scan.notices:
             yield from wrap(notice, self.columns, "")
-        if any(answer.violations for answer in scan.answers if answer.question.kind != "disagreeing"):
+        is_within = scan.scope.mode != "across"
+        if is_within and any(answer.violations for answer in scan.answers if answer.question.kind != "disagreeing"):
             yield from wrap("`referee repair` shows what could be done about them.", self.columns, "")
 
     def _wrapped(self, text: str) -> list[str]:
@@ -159,7 +160,8 @@ def _values(names: tuple[str, ...], values: tuple[str | None, ...]) -> str:
 
 def _scope(scope: ScanScope, scan: Scan) -> str:
     checked = sum(answer.rows_checked for answer in scan.answers)
-    where = f"{scope.database} (PostgreSQL {scope.version}{', ' + scope.replica if scope.replica else ''})"
+    server = f" (PostgreSQL {scope.version}{', ' + scope.replica if scope.replica else ''})" if scope.version else ""
+    where = f"{scope.database}{server}"
     by = f"as {scope.role}" if scope.role else ""
     parts = [f"Scanned {where} {by}".rstrip(), f"{count(scope.questions, 'question')} about {scope.tables} tables"]
     parts.append(f"{count(checked, 'row')} looked at in {scan.seconds:.1f} s")
