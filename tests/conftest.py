@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from referee.model.names import quote
 from referee.platforms import SUPABASE
 from referee.postgres.programs import find_programs
 from referee.postgres.server import Server, start_server
@@ -31,6 +32,25 @@ def server() -> Iterator[Server]:
     """
     with start_server(SUPABASE, find_programs(os.environ.get("REFEREE_TEST_POSTGRES"))) as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def _roles_end_with_their_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Roles belong to the whole server: what one test creates, the next one must not meet."""
+    if "server" not in request.fixturenames:
+        yield
+        return
+    server: Server = request.getfixturevalue("server")
+    before = _roles(server)
+    yield
+    for role in _roles(server) - before:
+        with server.connect("postgres", server.superuser) as session:
+            session.run(f"drop role {quote(role)}")
+
+
+def _roles(server: Server) -> set[str]:
+    with server.connect("postgres", server.superuser) as session:
+        return {str(name) for (name,) in session.rows("select rolname from pg_roles")}
 
 
 @pytest.fixture

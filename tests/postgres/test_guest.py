@@ -95,13 +95,8 @@ def test_roles_that_differ_are_refused_and_stay(home: Server) -> None:
             session.run("drop role service_role")
 
 
-def test_roles_that_are_right_are_used_and_stay() -> None:
-    """A server that is Supabase's own already, with no other test's changes to its roles."""
-    with start_server(SUPABASE) as server:
-        _use_as_it_is(server)
-
-
-def _use_as_it_is(server: Server) -> None:
+def test_roles_that_are_right_are_used_and_stay(server: Server) -> None:
+    """A server that is Supabase's own already."""
     before = state(server)
     with use_server(server.url("postgres", "supabase_admin"), SUPABASE) as guest, guest.database() as name:
         text = "alter role anon set statement_timeout = '1h'; drop role authenticator; create table public.t (id int);"

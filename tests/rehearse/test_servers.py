@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from referee.errors import UsageError
+from referee.model.names import QName, Target
 from referee.model.rehearsal import Rehearsal
 from referee.platforms import PLAIN, SUPABASE
 from referee.postgres.programs import find_programs
@@ -63,6 +65,20 @@ def test_a_project_that_runs_another_version_is_told_so() -> None:
     found = prove(bandbook.PROJECT, Config(), Wish(("login",), False)).rehearsals[0]
     assert "PostgreSQL" in [one.subject for one in found.unverified]
     assert found.conditions.platform == SUPABASE.name
+
+
+def test_plain_postgres_has_no_sign_up_to_rehearse(tmp_path: Path) -> None:
+    (tmp_path / "1.sql").write_text("create table accounts (id int primary key);")
+    with pytest.raises(UsageError, match="looks like plain Postgres"):
+        prove(tmp_path, Config())
+
+
+def test_users_of_the_application_are_left_open() -> None:
+    sources = (Target(QName("auth", "users"), ("id",)), Target(QName("public", "bands"), ("id",)))
+    found = prove(bandbook.PROJECT, Config(sources=sources), Wish(("login",), False)).rehearsals[0]
+    assert "public.bands(id)" in [one.subject for one in found.unverified]
+    with pytest.raises(UsageError, match="names other sources only"):
+        prove(bandbook.PROJECT, Config(sources=sources[1:]), Wish(("login",), False))
 
 
 def test_a_wish_for_nothing_is_refused() -> None:

@@ -165,6 +165,8 @@ def test_a_partitioned_table(rehearse: Rehearse) -> None:
     assert found["fixture"].outcome == "pass"
     assert found["fresh-sign-up"].failure is not None
     assert found["fresh-sign-up"].failure.sqlstate == "23503"
+    # The server names the partition; it is the table's key all the same.
+    assert found["fresh-sign-up"].reason is None
 
 
 def test_references_inside_the_mirror(rehearse: Rehearse) -> None:
@@ -177,6 +179,30 @@ def test_references_inside_the_mirror(rehearse: Rehearse) -> None:
     found = worlds(rehearse(table, only=ONLY), "profiles", "invited_by")
     assert found["fixture"].outcome == "pass"
     assert found["fresh-sign-up"].outcome == "fail"
+
+
+def test_a_key_that_names_the_user_with_something_else_gets_a_row_of_the_users(rehearse: Rehearse) -> None:
+    members = """
+    create table public.orgs (id uuid primary key default gen_random_uuid(), name text not null);
+    create table public.members (
+      id uuid primary key default gen_random_uuid(),
+      org uuid not null references public.orgs (id),
+      person uuid not null references auth.users (id),
+      unique (org, person)
+    );
+    create table public.tasks (
+      id uuid primary key default gen_random_uuid(),
+      org uuid not null,
+      assignee uuid not null references public.profiles (id),
+      foreign key (org, assignee) references public.members (org, person)
+    );
+    """
+    found = worlds(rehearse(MIRROR, members, only=ONLY), "tasks", "assignee")
+    assert found["fixture"].outcome == "pass"
+    assert found["fresh-sign-up"].failure is not None
+    # Not the membership, which is there, but the profile, which nobody has made.
+    assert found["fresh-sign-up"].failure.constraint == "tasks_assignee_fkey"
+    assert found["upsert-own-session"].outcome == "pass"
 
 
 HOSTILE = """

@@ -20,7 +20,7 @@ from referee.model.rehearsal import (
 from referee.model.schema import ForeignKey, Schema
 from referee.platforms import Platform
 from referee.postgres.session import FailedStatementError, Report, Session, literal
-from referee.rehearse.base import Base, Prepared, Stamp
+from referee.rehearse.base import FIXTURE, Base, Prepared, Stamp
 from referee.rehearse.blame import Blame
 from referee.rehearse.people import CONTROL, Person
 from referee.rehearse.requests import LOGIN, OUTSIDE, preamble
@@ -108,13 +108,14 @@ class Prober:
         key, column = prepared.reference.key, prepared.reference.column
         statement = prepared.row.insert({column: scene.person.literal})
         found = Found(key.table, column, "xmin = pg_current_xact_id()::xid")
+        beside = [] if scene.world == "fixture" else prepared.row.beside(scene.person.literal)
         tried: list[Tried] = []
         for acting in scene.actings:
-            tried.append(self._try(acting, scene.person, statement, found))
+            tried.append(self._try(acting, scene.person, statement, found, beside))
             if self._answers(tried[-1], [key], scene):
                 break
         verdict = self._verdict(tried, [key], scene)
-        return replace(verdict, steps=self._script(scene, prepared.row.ancestors(), statement, verdict, found))
+        return replace(verdict, steps=self._script(scene, prepared.row.ancestors(), statement, verdict, found, beside))
 
     def _answers(self, tried: Tried, keys: Sequence[ForeignKey], scene: Scene) -> bool:
         """Whether an attempt says something about the key, and not about what stands in its way."""
@@ -182,11 +183,12 @@ class Prober:
 
     # Trying
 
-    def _try(self, acting: Acting, person: Person, statement: str, found: Found) -> Tried:
+    def _try(self, acting: Acting, person: Person, statement: str, found: Found, beside: Sequence[str] = ()) -> Tried:
         """One write in a transaction of its own, under somebody's rights and claims; deferred constraints speak too."""
         texts = [
             "begin",
             f"set local statement_timeout to '{_TIMEOUT}'",
+            *beside,
             *self._act(acting, person),
             statement,
             "set local session authorization default",
@@ -216,15 +218,29 @@ class Prober:
         return [OUTSIDE, *setting, paths, f"set local session authorization {quote(acting.role)}"]
 
     def _script(
-        self, scene: Scene, rows: Sequence[Row], statement: str, verdict: WorldVerdict, found: Found
+        self,
+        scene: Scene,
+        rows: Sequence[Row],
+        statement: str,
+        verdict: WorldVerdict,
+        found: Found,
+        beside: Sequence[str] = (),
     ) -> tuple[Step, ...]:
         """The whole way to a failure, to be replayed elsewhere."""
         if verdict.outcome not in ("fail", "overwritten") or verdict.acting is None:
             return ()
-        people = [CONTROL, scene.person] if scene.world == "fixture" else [CONTROL]
+        # What stands beside a row was made with the fixture's user in it.
+        people = [CONTROL, FIXTURE] if scene.world == "fixture" or beside else [CONTROL]
         needed = self.base.steps_for(people, rows)
         acts = self._act(verdict.acting, scene.person)
-        probe = ["begin", *acts, statement, "set local session authorization default", "set constraints all immediate"]
+        probe = [
+            "begin",
+            *beside,
+            *acts,
+            statement,
+            "set local session authorization default",
+            "set constraints all immediate",
+        ]
         held = found.holds(scene.person)
         texts = [*probe, assertion(held, verdict.reason or "a trigger replaced the user"), "rollback"]
         return (*needed, *scene.steps, *(self.base.by_superuser(text) for text in texts))
@@ -238,9 +254,11 @@ def _report_is_about(report: Report, keys: Iterable[ForeignKey], schema: Schema)
     """Whether an error is a violation of one of these keys; a partition reports its own name for its table's key."""
     if report.sqlstate != "23503":
         return False
-    table = QName(report.schema or "", report.table or "")
-    found = schema.table(table)
-    names = {table, found.partition_of if found is not None else None}
+    names = {QName(report.schema or "", report.table or "")}
+    table = schema.table(next(iter(names)))
+    while table is not None and table.partition_of is not None:
+        names.add(table.partition_of)
+        table = schema.table(table.partition_of)
     return any(report.constraint == key.name and key.table in names for key in keys)
 
 

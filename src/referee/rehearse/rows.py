@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count, islice, product
 
@@ -37,7 +37,8 @@ class Unmade(Exception):  # noqa: N818 - an answer, not an error
 class Row:
     """A row for one table. ``values`` are SQL expressions by column; ``parents`` must stand before it, in their order.
 
-    ``quiet`` is whether it went in with triggers off, because they would not have it.
+    ``quiet`` is whether it went in with triggers off, because they would not have it. ``companions`` are parents that
+    name the very user who is tried, such as a membership: each with the column that does.
     """
 
     table: QName
@@ -47,6 +48,7 @@ class Row:
     overriding: bool = False
     exists: bool = False
     """Whether a migration put it there."""
+    companions: tuple[tuple[Row, str], ...] = ()
 
     def insert(self, changes: Mapping[str, str] | None = None) -> str:
         """The INSERT, with some values replaced or added."""
@@ -66,6 +68,12 @@ class Row:
         yield self.insert()
         if self.quiet:
             yield "set session_replication_role to origin"
+
+    def beside(self, user: str) -> list[str]:
+        """What a superuser runs so that another user has the companions; ``user`` is a SQL literal."""
+        inserts = [row.insert({column: user}) for row, column in self.companions]
+        off, on = (f"set local session_replication_role to {mode}" for mode in ("replica", "origin"))
+        return [off, *inserts, on] if inserts else []
 
     def ancestors(self) -> list[Row]:
         """All rows that must stand before this one, in order, each once."""
@@ -249,6 +257,7 @@ class _Plan:
     overriding: bool = False
     tried: dict[str, int] = field(default_factory=dict)
     pointed: set[str] = field(default_factory=set)
+    companions: list[tuple[Row, str]] = field(default_factory=list)
 
     @property
     def schema(self) -> Schema:
@@ -282,7 +291,8 @@ class _Plan:
         return {column: Hint.all(hints) for column, hints in found.items()}
 
     def row(self) -> Row:
-        return Row(self.table.name, dict(self.values), tuple(self.parents.values()), self.quiet, self.overriding)
+        parents, companions = tuple(self.parents.values()), tuple(self.companions)
+        return Row(self.table.name, dict(self.values), parents, self.quiet, self.overriding, companions=companions)
 
     # Filling
 
@@ -333,7 +343,10 @@ class _Plan:
             if not needed and not full:
                 continue
             try:
-                self.point(key, self._referenced(key, full=full))
+                if any(name in self.owners for name in key.columns):
+                    self._accompany(key)
+                else:
+                    self.point(key, self._referenced(key, full=full))
             except Unmade:
                 if needed:
                     raise
@@ -353,6 +366,21 @@ class _Plan:
         if anew and key.target.table in mirrors:
             raise Unmade(f"{key.target.table} has one row for each user")
         return make(key.target.table, self.owner, full=full)
+
+    def _accompany(self, key: ForeignKey) -> None:
+        """A key that names the user who is tried together with something else gets a row of that user's."""
+        pairs = dict(zip(key.columns, key.target.columns, strict=True))
+        column = next(name for name in key.columns if name in self.owners)
+        user = {pairs[column]: self.owners[column].literal}
+        parent = self.maker.another(key.target.table, self.owner, changes=user)
+        table = self.schema.tables[key.target.table]
+        kept = {
+            name: value
+            for name, value in parent.values.items()
+            if name in key.target.columns or table.column_by_name[name].default is None
+        }
+        self.companions.append((replace(parent, values=kept), pairs[column]))
+        self.point(key, parent)
 
     def point(self, key: ForeignKey, parent: Row) -> None:
         """Lets the columns of a key hold the parent's values; a column that another key has filled keeps its own."""

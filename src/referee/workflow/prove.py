@@ -106,6 +106,11 @@ def prove(
     _check(wish)
     with Contributions(config.cache) as contributions:
         reading = read(path, config, contributions)
+    if reading.platform.identity_source is None:
+        raise UsageError(
+            f"{reading.migrations.name} looks like plain Postgres, where referee does not know who signs users up and "
+            "under which roles. `prove` rehearses Supabase projects; if this is one, say so with --platform supabase."
+        )
     scripts = tuple(script_of(source) for source in _files(reading.migrations))
     tell("starting a server")
     with (
@@ -179,12 +184,15 @@ class _Rehearsing:
         migrated = self.migrated = self.server.create_database(self.mode)
         outcome = run_scripts(self.server, migrated, self.scripts)
         schema = self._read(migrated)
-        identities = self.identities = identify(schema, identity_options(self.config, self.platform)).all
+        found = identify(schema, identity_options(self.config, self.platform)).all
+        own = self.platform.identity_source
+        identities = self.identities = tuple(one for one in found if one.source == own)
         if not identities:
             raise UsageError(
-                f"{self.reading.migrations.name} has no table that owns identities, so there is nothing to rehearse. "
-                "Name it with --source TABLE."
+                f"`prove` rehearses what becomes of the users in {own}, and the configuration names other sources "
+                "only. Leave out --source, or add the platform's own."
             )
+        strangers = tuple(one.source for one in found if one.source != own)
         blame = Blame(schema, self.reading.replayed.schema, self.reading.replayed.origins)
         self.tell("making rows")
         base = prepare(self.server, migrated, schema, identities, self.config.rows)
@@ -202,7 +210,14 @@ class _Rehearsing:
             writes=writes if self.wish.wants("writes") else (),
             races=races,
             deletion=deletion,
-            unverified=(*self._unverified(outcome), *self._imitated(schema, outcome)),
+            unverified=(
+                *(
+                    Unverified(str(one), "its users come from the application, which was not rehearsed")
+                    for one in strangers
+                ),
+                *self._unverified(outcome),
+                *self._imitated(schema, outcome),
+            ),
         )
 
     def project(self) -> Project:
