@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from referee.cli.main import main
+from referee.postgres.server import Server
 from tests import bandbook
 from tests.cli.projects import write
 
@@ -96,6 +97,44 @@ def test_a_lock_file_of_the_project_is_found_and_another_can_be_named(capsys: py
     assert main(["compare", FIXED, BROKEN, "--locked", "other.lock"]) == 1
     assert main(["compare", FIXED, BROKEN, "--locked", "no.lock"]) == 2
     assert "no.lock" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("projects")
+def test_check_holds_a_subject_to_the_lock(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["lock", FIXED, "--file", str(Path(FIXED, "referee.lock"))])
+    Path(FIXED, "supabase", "migrations", "20251201000000_b.sql").write_text(
+        "drop trigger on_auth_user_created on auth.users;", encoding="utf-8"
+    )
+    capsys.readouterr()
+    main(["check", FIXED, "--select", "split-identity-reference", "--locked", "--format", "json"])
+    [finding] = json.loads(capsys.readouterr().out)["findings"]
+    assert (finding["rule"], finding["object"]) == ("broken-lock", "auth.users.on_auth_user_created")
+    assert finding["location"]["file"].endswith("20251201000000_b.sql")
+    assert "its function public.handle_new_user was kept" in finding["message"]
+    assert main(["check", BROKEN, "--locked", str(Path(FIXED, "referee.lock"))]) == 1
+    assert "broken-lock" in capsys.readouterr().out
+    assert main(["check", BROKEN, "--locked"]) == 2
+    assert "`referee lock` writes one" in " ".join(capsys.readouterr().err.split())
+
+
+def test_check_holds_a_database_to_the_lock(
+    server: Server, database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with server.connect(database) as session:
+        session.run(bandbook.migration("fixed_with_identity_key"))
+    file = str(tmp_path / "referee.lock")
+    quiet = ["check", "--db", server.url(database), "--select", "split-identity-reference", "--locked", file]
+    assert main(["lock", server.url(database), "--file", file]) == 0
+    assert main(quiet) == 0
+    with server.connect(database, server.superuser) as session:
+        session.run("drop trigger on_auth_user_created on auth.users")
+    capsys.readouterr()
+    assert main(quiet) == 1
+    assert "its function public.handle_new_user was kept" in " ".join(capsys.readouterr().out.split())
+    assert (
+        main(["lock", server.url(database), "--file", file, "--restore", "--output", str(tmp_path / "back.sql")]) == 1
+    )
+    assert "create trigger on_auth_user_created" in (tmp_path / "back.sql").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

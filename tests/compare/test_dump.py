@@ -91,14 +91,14 @@ def test_a_restore_without_auth_loses_the_trigger_and_compare_says_what_that_mea
 
 
 def test_the_lock_finds_it_and_its_migration_brings_it_back(server: Server, restored: str, lock: Lock) -> None:
-    found, schema, major = hold(server.url(restored), lock)
-    [violation] = found
+    held = hold(server.url(restored), lock)
+    [violation] = held.violations
     assert str(violation.object) == TRIGGER
     assert violation.message.endswith("is locked and missing; its function public.handle_new_user was kept")
-    text = restore(found, schema, lock, major)
+    text = restore(held.violations, held.schema, lock, held.server)
     statements = [statement.text for statement in script(text).statements]
     assert not run(server, restored, statements).failures
-    assert hold(server.url(restored), lock)[0] == ()
+    assert hold(server.url(restored), lock).violations == ()
 
 
 def test_the_dump_itself_can_be_compared(server: Server, filled: str, dump: str, tmp_path: Path) -> None:
@@ -126,5 +126,5 @@ def test_a_squash_loses_it_too(dump: str, tmp_path: Path, lock: Lock) -> None:
     result = compare(str(tmp_path / "before"), str(tmp_path / "after"))
     assert objects(result)[0] == TRIGGER
     assert result.comparison.differences[0].at_fault == "right"
-    found, _, _ = hold(str(tmp_path / "after"), lock)
+    found = hold(str(tmp_path / "after"), lock).violations
     assert [str(violation.object) for violation in found] == [TRIGGER]

@@ -8,13 +8,15 @@ import pytest
 from referee.compare.lock import Lock, function_hash, make_lock, read_lock, violations, write_lock
 from referee.errors import ReadError
 from referee.identity import IdentityOptions, identify
+from referee.model.finding import Severity
 from referee.model.schema import Schema
 from referee.model.source import Source
 from referee.platforms import SUPABASE
 from referee.postgres.server import Server
 from referee.read.replay import replay
+from referee.workflow.check import check
 from referee.workflow.compare import compare
-from referee.workflow.lock import find_lock, hold, lock_of, open_lock, restore
+from referee.workflow.lock import BROKEN_LOCK, find_lock, hold, hold_diagnosis, lock_of, open_lock, restore
 from tests import bandbook
 from tests.compare.applying import run
 from tests.scripts import script
@@ -179,12 +181,14 @@ def test_one_migration_brings_everything_back(server: Server, fixed: str, lock: 
     with server.database(template=fixed) as other:
         with server.connect(other, server.superuser) as session:
             session.run(LOSSES)
-        found, schema, major = hold(server.url(other), lock)
-        assert len(found) == 6
-        statements = [statement.text for statement in script(restore(found, schema, lock, major)).statements]
+        held = hold(server.url(other), lock)
+        assert len(held.violations) == 6
+        statements = [
+            statement.text for statement in script(restore(held.violations, held.schema, lock, held.server)).statements
+        ]
         outcome = run(server, other, statements)
         assert [failure.report.message for failure in outcome.failures] == []
-        assert hold(server.url(other), lock)[0] == ()
+        assert hold(server.url(other), lock).violations == ()
 
 
 def test_what_cannot_be_written_stands_in_the_migration_as_a_comment(lock: Lock) -> None:
@@ -211,4 +215,43 @@ def test_the_lock_of_a_project_lies_in_its_root(tmp_path: Path) -> None:
     assert find_lock(project / "supabase") is None
     (project / "referee.lock").write_text(lock_of(str(project)), encoding="utf-8")
     assert find_lock(project / "supabase") == project / "referee.lock"
-    assert hold(str(project), open_lock(project / "referee.lock"))[0] == ()
+    assert hold(str(project), open_lock(project / "referee.lock")).violations == ()
+
+
+def test_a_role_that_may_not_see_triggers_breaks_no_lock(server: Server, fixed: str, lock: Lock) -> None:
+    with server.database(template=fixed) as other:
+        with server.connect(other, server.superuser) as session:
+            session.run("create role looker login; revoke select on pg_catalog.pg_trigger from public")
+        held = hold(server.url(other, "looker"), lock)
+    assert held.violations == ()
+    assert any("triggers (the role may not use pg_trigger" in told for told in held.not_seen)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("select 1;\ndrop trigger if exists on_auth_user_created on auth.users;", 2),
+        ("drop function public.handle_new_user() cascade;", 1),
+        (OVERWRITTEN, 2),
+        ("alter table public.bands\n  drop constraint bands_created_by_fkey;", 1),
+        ("alter function public.handle_new_user() security invoker;", 1),
+    ],
+    ids=["trigger dropped", "function dropped", "overwritten", "key dropped", "invoker"],
+)
+def test_the_migration_that_did_it_is_named(lock: Lock, tmp_path: Path, text: str, line: int) -> None:
+    project = bandbook.write_project("fixed_with_identity_key", tmp_path / "project")
+    later = project / "supabase" / "migrations" / "20251201000000_somebody_else.sql"
+    later.write_text(text, encoding="utf-8")
+    found = hold(str(project), lock).violations
+    assert found
+    for violation in found:
+        assert violation.done_by is not None
+        assert violation.done_by.file.endswith("20251201000000_somebody_else.sql")
+        assert violation.done_by.line == line
+    diagnosis = hold_diagnosis(check(project), lock)
+    broken = [finding for finding in diagnosis.findings if finding.rule == BROKEN_LOCK]
+    assert [(finding.problem.object, finding.location) for finding in broken] == [
+        (violation.object, violation.done_by) for violation in sorted(found, key=lambda one: str(one.object))
+    ]
+    assert all(finding.problem.severity == Severity.ERROR for finding in broken)
+    assert BROKEN_LOCK in diagnosis.subject.rules

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 @options.postgres_bin
 @options.server
 @options.config_options()
+@click.option(
+    "--locked",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value="",
+    help="Hold the subject to a lock file too (see `referee lock`). Without FILE, to the project's referee.lock.",
+)
 @click.option("--write-baseline", is_flag=True, help="Write the findings to the baseline instead of reporting them.")
 @click.option("--verbose", is_flag=True, help="Cut no list short.")
 @options.debug
@@ -38,6 +45,7 @@ def check(
     exact: bool,
     postgres_bin: str | None,
     server_url: str | None,
+    locked: str | None,
     write_baseline: bool,
     verbose: bool,
     **given: object,
@@ -48,6 +56,7 @@ def check(
     or one file; without it, the current folder. The files are read in the order in which they run. No database is
     needed. With --db the rules judge a live database instead; with --exact the migrations and seeds are run on a
     throw-away server, and each statement that fails there is reported. --postgres-bin and --server say where else.
+    With --locked, everything that breaks the lock is a finding named broken-lock.
     """
     from referee.cli.emit import emit, set_status
     from referee.workflow.config import read_config
@@ -59,6 +68,10 @@ def check(
     if write_baseline:
         return _write_baseline(diagnose, settings)
     diagnosis = diagnose(settings)
+    if locked is not None:
+        from referee.workflow.lock import hold_diagnosis, open_lock, the_lock
+
+        diagnosis = hold_diagnosis(diagnosis, open_lock(the_lock(path, locked)))
     set_status(exit_status(diagnosis, settings))
     emit(_render(diagnosis, format_, output, verbose), output, for_machines=format_ in ("json", "sarif"))
     return exit_status(diagnosis, settings)

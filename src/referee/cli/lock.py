@@ -44,19 +44,16 @@ def lock(
     With --check, SUBJECT is held to the file instead; `referee check --db URL --locked` and `referee compare` do the
     same. Exit status: 0 if it has everything, 1 if something is missing or otherwise, 2 if it could not be read.
     """
-    from pathlib import Path
-
     from referee.cli.emit import emit
     from referee.workflow.config import read_config
-    from referee.workflow.lock import FILE_NAME, find_lock, lock_of
+    from referee.workflow.lock import FILE_NAME, find_lock, lock_of, the_lock
     from referee.workflow.sides import Options, is_url
 
     path = "." if is_url(subject) else subject
     settings = read_config(path, given, file=config)
     wish = Options(settings)
     if checking or restore:
-        found = Path(file) if file is not None else find_lock(path) or Path(FILE_NAME)
-        return _hold(subject, found, wish, output, restore)
+        return _hold(subject, the_lock(path, file or ""), wish, output, restore)
     text = lock_of(subject, wish)
     target = output or file or str(find_lock(path) or FILE_NAME)
     emit(text, None if target == "-" else target)
@@ -71,11 +68,11 @@ def _hold(subject: str, file: Path, options: Options, output: str | None, restor
     from referee.workflow.lock import hold, open_lock, restore
 
     lock = open_lock(file)
-    found, schema, server = hold(subject, lock, options)
-    status = set_status(int(bool(found)))
+    held = hold(subject, lock, options)
+    status = set_status(int(bool(held.violations)))
     if restoring:
-        emit(restore(found, schema, lock, server), output)
+        emit(restore(held.violations, held.schema, lock, held.server), output)
     else:
         columns, paint = screen(output)
-        emit(render_violations(found, columns=columns, paint=paint), output)
+        emit(render_violations(held.violations, held.not_seen, columns=columns, paint=paint), output)
     return status

@@ -8,6 +8,7 @@ from typing import Literal
 from referee.model.change import Change
 from referee.model.finding import Severity
 from referee.model.names import Ref
+from referee.model.source import Location
 
 Side = Literal["left", "right"]
 
@@ -135,8 +136,12 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Something locked that a database has not, or has otherwise. ``restore`` brings it back, as far as that can be."""
+    """Something locked that a database has not, or has otherwise. ``restore`` brings it back, as far as that can be.
+
+    ``done_by`` is the statement that took it away or made it what it is now, where a file holds one.
+    """
 
     object: Ref
     message: str
     restore: tuple[Change, ...]
+    done_by: Location | None = None

@@ -49,6 +49,7 @@ class Diagnosis:
     """The whole result of a check. ``findings`` are sorted by file, line and object.
 
     ``suppressed`` and ``baselined`` count findings that a comment or the baseline file keeps out of ``findings``.
+    ``unseen`` names the parts of a live database that the role may not see, as ``read.catalog`` names them.
     """
 
     schema: Schema
@@ -60,6 +61,7 @@ class Diagnosis:
     suppressed: int = 0
     baselined: int = 0
     notices: tuple[Notice, ...] = ()
+    unseen: frozenset[str] = frozenset()
 
     @cached_property
     def by_severity(self) -> Mapping[Severity, int]:

@@ -167,12 +167,16 @@ def sentence(text: str) -> str:
     return f"{head}{text[1:]}."
 
 
-def render_violations(violations: Sequence[Violation], *, columns: int = 100, paint: Paint = no_paint) -> str:
-    """What breaks a lock."""
+def render_violations(
+    violations: Sequence[Violation], not_seen: Sequence[str] = (), *, columns: int = 100, paint: Paint = no_paint
+) -> str:
+    """What breaks a lock, who did it where files tell, and what could not be seen."""
     lines = []
     for violation in violations:
         lines.append(f"  {paint('error', 'broken')}  {clean(str(violation.object))}")
         lines += wrap(sentence(violation.message), columns, _INDENT)
+        if violation.done_by is not None:
+            lines += wrap(f"done by {violation.done_by.file}:{violation.done_by.line}", columns, _INDENT)
         told = "; ".join(change.describe() for change in violation.restore) or "it has to be brought back by hand"
         lines += [*wrap(f"restore: {told}", columns, _INDENT), ""]
     summary = (
@@ -180,4 +184,5 @@ def render_violations(violations: Sequence[Violation], *, columns: int = 100, pa
         if violations
         else "Everything locked is there."
     )
-    return "\n".join([*lines, paint("error" if violations else "good", summary)]) + "\n"
+    unseen = [line for told in not_seen for line in wrap(f"not seen: {told}", columns, "")]
+    return "\n".join([*lines, *unseen, paint("error" if violations else "good", summary)]) + "\n"

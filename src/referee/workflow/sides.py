@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -56,12 +56,17 @@ def is_url(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Reading:
-    """A side as it was read. ``texts`` gives the statements of objects; ``not_seen`` is what could not be known."""
+    """A side as it was read. ``texts`` gives the statements of objects; ``not_seen`` is what could not be known.
+
+    ``blind`` names the parts of the catalog that were left out of ``world``; ``origins`` are those of files.
+    """
 
     subject: Subject
     world: World
     texts: Callable[[Sequence[Ref]], Texts]
     not_seen: tuple[str, ...] = ()
+    blind: frozenset[str] = frozenset()
+    origins: Origins = field(default_factory=Origins)
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,8 @@ class _Live(_Side):
         major = self.session.major
         world = frame.world(self.schema, host, history, major)
         subject = Subject("database", describe(self.url), host.name, major, len(world.schema.own_tables))
-        return Reading(subject, world, self._texts, (*self.not_seen, *([reason] if reason else ())))
+        told = (*self.not_seen, *([reason] if reason else ()))
+        return Reading(subject, world, self._texts, told, frame.blind)
 
     def _history(self) -> tuple[tuple[Migration, ...] | None, str]:
         """The history of migrations, None without one, and why it could not be read."""
@@ -219,7 +225,7 @@ class _Kept(_Side):
         host, kept = frame.platform(), self.snapshot
         world = frame.world(kept.schema, host, kept.history, kept.server)
         subject = Subject("snapshot", self.name, host.name, kept.server, len(world.schema.own_tables))
-        return Reading(subject, world, self._texts)
+        return Reading(subject, world, self._texts, blind=frame.blind)
 
     def _texts(self, refs: Sequence[Ref]) -> Texts:
         texts = self.snapshot.texts
@@ -262,7 +268,7 @@ class _Files(_Side):
         kind: Literal["project", "dump"] = "dump" if self.is_dump else "project"
         subject = Subject(kind, self.migrations.name, host.name, None, len(world.schema.own_tables))
         told = tuple(_told(gaps, origins, subject.name))
-        return Reading(subject, world, lambda refs: _written(refs, origins), told)
+        return Reading(subject, world, lambda refs: _written(refs, origins), told, frame.blind, origins)
 
     def _runs_on(self, host: Platform) -> Platform:
         """The platform on which the files run: a dump names its owners, so its superuser runs it."""
