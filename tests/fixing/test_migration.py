@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from referee.fixing.migration import plan_steps
-from referee.fixing.order import cut, text_of
+from referee.fixing.order import Dialect, Part, cut, text_of, way_back
 from referee.model import change as changes
 from referee.model.names import QName, Target
 from referee.model.plan import Phase
@@ -54,4 +55,78 @@ def test_a_part_is_one_transaction_with_at_most_one_strong_lock() -> None:
     assert all(sum(step.alone for step in part.steps) <= 1 for part in parts)
     [concurrent] = [part for part in parts if not part.steps[0].in_transaction]
     assert len(concurrent.steps) == 1
-    assert "set " not in text_of(concurrent, 1, 1)
+    assert "set statement_timeout = 0" in text_of(concurrent, 1, 1)
+    # A tool may send a file as one message, which is one transaction as soon as it holds two statements.
+    assert "set " not in text_of(concurrent, 1, 1, Dialect(splits=False))
+
+
+def test_every_validation_is_a_transaction_of_its_own() -> None:
+    schema = schema_of(TEXT + "create table public.gigs (by uuid references auth.users (id));")
+    wanted = [
+        changes.RetargetForeignKey(key, USERS)
+        for name in ("songs", "gigs")
+        for key in schema.tables[QName("public", name)].foreign_keys
+    ]
+    names = [part.name for part in cut(plan_steps(schema, wanted, {}, named, {USERS: AUTH}).steps)]
+    assert names == [
+        *("backfill_users", "add_key_songs", "add_key_gigs", "validate_key_songs", "validate_key_gigs"),
+        *("drop_old_key_songs", "drop_old_key_gigs"),
+    ]
+
+
+def test_a_key_that_keeps_its_target_is_replaced_in_one_statement() -> None:
+    """Two keys along the same columns would make requests that embed the table ambiguous."""
+    schema = schema_of(TEXT + SYNC)
+    [key] = schema.tables[QName("public", "songs")].foreign_keys
+    replaced, validated = plan_steps(schema, [changes.SetOnDelete(key, "SET NULL")], {}, named).steps
+    assert replaced.sql == (
+        "alter table public.songs drop constraint songs_by_fkey,\n  add constraint songs_by_fkey foreign key (by)"
+        " references auth.users (id) on delete set null not valid"
+    )
+    assert validated.sql == "alter table public.songs validate constraint songs_by_fkey"
+    back = way_back([replaced, validated])
+    assert back.index("on delete cascade not valid") < back.index("validate constraint songs_by_fkey")
+
+
+def test_the_way_back_can_be_run_again_and_after_a_part_of_the_plan() -> None:
+    schema = schema_of(TEXT)
+    [key] = schema.tables[QName("public", "songs")].foreign_keys
+    wanted: list[changes.Change] = [
+        changes.RetargetForeignKey(key, USERS),
+        changes.CreateSyncTrigger(AUTH, USERS),
+        changes.CreateIndex(QName("public", "songs"), ("by",)),
+    ]
+    back = way_back(plan_steps(schema, wanted, {}, named).steps, ("say so",))
+    assert back.count("drop ") == back.count(" if exists ") == 5
+    assert "-- Afterwards: say so" in back
+
+
+def test_tools_find_their_marks() -> None:
+    schema = schema_of(TEXT)
+    wanted: list[changes.Change] = [
+        changes.CreateSyncTrigger(AUTH, USERS),
+        changes.CreateIndex(QName("public", "songs"), ("by",)),
+    ]
+    parts = cut(plan_steps(schema, wanted, {}, named).steps)
+    goose = Dialect("-- +goose Up", "-- +goose NO TRANSACTION\n-- +goose Up", "-- begin", "-- end")
+    trigger, index, backfill = [text_of(part, 1, 1, goose) for part in parts]
+    assert trigger.startswith("-- +goose Up\n")
+    # Only the function has semicolons in it.
+    assert trigger.count("-- begin\ncreate or replace function") == trigger.count("-- begin") == 1
+    assert trigger.count("$$;\n-- end\n") == trigger.count("-- end") == 1
+    assert index.startswith("-- +goose NO TRANSACTION\n-- +goose Up\n")
+    assert "-- begin" not in index + backfill
+
+
+def test_each_step_says_what_it_touches_and_whether_it_may_run_again() -> None:
+    schema = schema_of(TEXT)
+    [key] = schema.tables[QName("public", "songs")].foreign_keys
+    steps = plan_steps(schema, [changes.RetargetForeignKey(key, USERS)], {}, named, {USERS: AUTH}).steps
+    backfill, added, validated, swapped = [replace(step, rows=1_234_567) for step in steps]
+    assert [step.size for step in (backfill, added, validated, swapped)] == [
+        *("1,234,567 rows", "no rows, only the catalog", "about 1,234,567 rows", "no rows, only the catalog"),
+    ]
+    texts = [text_of(Part("", (step,)), 1, 1) for step in (backfill, added)]
+    assert "-- Touches: 1,234,567 rows\n" in texts[0]
+    assert ["does no harm" in text for text in texts] == [True, False]
+    assert steps[0].size is None

@@ -40,6 +40,8 @@ class Steps:
     questions: tuple[Question, ...]
     verification: tuple[str, ...]
     failed: Mapping[Change, str]
+    added: tuple[ForeignKey, ...] = ()
+    """The foreign keys that are new, with their names."""
 
 
 def plan_steps(
@@ -63,7 +65,8 @@ def plan_steps(
             planner.failed[change] = str(error)
             planner.questions += getattr(error, "questions", ())
     steps = sorted(planner.all_steps(), key=lambda step: step.phase)
-    return Steps(tuple(steps), tuple(planner.questions), tuple(planner.verification), planner.failed)
+    added = [key for ref, key in planner.keys.items() if former_key(schema, ref) is None]
+    return Steps(tuple(steps), tuple(planner.questions), tuple(planner.verification), planner.failed, tuple(added))
 
 
 @dataclass
@@ -139,12 +142,19 @@ def _key_steps(planner: _Planner, asked: Questions, former: ForeignKey | None, k
         yield _referenced_first(key, _add_key(key, key.name, (_drop_text(key, key.name),)))
         yield _validate_if_clean(asked, key)
         return
+    if former.target == key.target:
+        # Two keys along the same columns to the same table would make API requests that embed it ambiguous.
+        yield _replace(asked, former, key)
+        if former.validated:
+            yield _validate(asked, key, key.name)
+        return
     table = planner.table(key.table)
     new = planner.naming(key.table.name, key.columns, "referee", lambda name: _is_taken(table, name))
-    yield _add_key(key, new, ())
+    yield _add_key(key, new, (_drop_text(key, new),))
     if former.validated:
-        yield _validate(asked, key, new)
-    yield _swap(asked, former, key, new)
+        # On the way back the old key is there again by now, and has to be validated in a transaction of its own.
+        yield replace(_validate(asked, key, new), undo=(validate_if_clean(asked, former),))
+    yield _swap(former, key, new)
 
 
 def _is_taken(table: Table, name: str) -> bool:
@@ -158,7 +168,14 @@ def _alter(table: QName, action: str) -> str:
 
 
 def _drop_text(key: ForeignKey, name: str) -> str:
-    return _alter(key.table, f"drop constraint {quote(name)}")
+    """What takes a key back, as far as it is there."""
+    return _alter(key.table, f"drop constraint if exists {quote(name)}")
+
+
+def _replace_text(key: ForeignKey, if_exists: bool) -> str:
+    """A key in the place of the one that has its name: at no time are new rows checked against neither."""
+    drop = f"drop constraint {'if exists ' if if_exists else ''}{quote(key.name)}"
+    return _alter(key.table, f"{drop},\n  add {clauses.foreign_key(key, not_valid=True)}")
 
 
 def _add_key(key: ForeignKey, name: str, undo: tuple[str, ...]) -> Step:
@@ -172,6 +189,17 @@ def _add_key(key: ForeignKey, name: str, undo: tuple[str, ...]) -> Step:
         timeouts=limits,
         hazards=(_QUEUE.format(limits.lock),),
         undo=undo,
+    )
+
+
+def _replace(asked: Questions, former: ForeignKey, key: ForeignKey) -> Step:
+    """For a key that keeps its target: what it does on deletion changes from one moment to the next."""
+    step = _drop_key(former, former.name, _restoring(asked, former))
+    return replace(
+        step,
+        phase=Phase.VALIDATE,
+        sql=_replace_text(key, if_exists=False),
+        about=f"{key.ref}: ON DELETE {key.on_delete} from now on; new rows are checked all the time, old ones next",
     )
 
 
@@ -194,6 +222,7 @@ def _validate(asked: Questions, key: ForeignKey, name: str) -> Step:
         _both(key, "SHARE UPDATE EXCLUSIVE", "ROW SHARE"),
         repeatable=True,
         hazards=("It reads the whole table. Writers go on meanwhile.",),
+        touches=key.table,
     )
 
 
@@ -216,7 +245,7 @@ def _drop_key(key: ForeignKey, name: str, undo: tuple[str, ...]) -> Step:
         hazards.append(f"While it waits for {key.target.table}, nobody can sign in.")
     return Step(
         Phase.CONTRACT,
-        _drop_text(key, name),
+        _alter(key.table, f"drop constraint {quote(name)}"),
         f"{key.ref} goes",
         _both(key, "ACCESS EXCLUSIVE"),
         alone=True,
@@ -226,11 +255,11 @@ def _drop_key(key: ForeignKey, name: str, undo: tuple[str, ...]) -> Step:
     )
 
 
-def _swap(asked: Questions, former: ForeignKey, key: ForeignKey, new: str) -> Step:
+def _swap(former: ForeignKey, key: ForeignKey, new: str) -> Step:
     """One statement, so that there is no time between in which the key has another name, whoever runs the file."""
     renamed = _alter(key.table, f"rename constraint {quote(new)} to {quote(former.name)}")
-    body = f"begin\n  {_drop_text(former, former.name)};\n  {renamed};\nend"
-    step = _drop_key(former, former.name, (_drop_text(key, former.name), *_restoring(asked, former)))
+    step = _drop_key(former, former.name, (_replace_text(former, if_exists=True),))
+    body = f"begin\n  {step.sql};\n  {renamed};\nend"
     return replace(
         step,
         sql=clauses.statement(f"do {_dollars(body)}", "DoStmt"),
@@ -240,7 +269,7 @@ def _swap(asked: Questions, former: ForeignKey, key: ForeignKey, new: str) -> St
 
 def _restoring(asked: Questions, former: ForeignKey) -> tuple[str, ...]:
     """The old key comes back without looking at old rows; it is validated where no row speaks against it."""
-    added = _alter(former.table, f"add {clauses.foreign_key(former, not_valid=True)}")
+    added = _replace_text(former, if_exists=True)
     if not former.validated:
         return (added,)
     return added, validate_if_clean(asked, former)
@@ -308,7 +337,7 @@ def _add_identity_key(planner: _Planner, change: changes.AddIdentityKey) -> None
 def _create_sync_trigger(planner: _Planner, change: changes.CreateSyncTrigger) -> None:
     found = sync.compose(planner.schema, change, planner.answers)
     planner.questions += found.questions
-    drop_trigger, drop_function = found.undo
+    drop_trigger, drop_function = [_if_exists(statement) for statement in found.undo]
     limits = Timeouts()
     source, mirror = change.source.table, change.mirror.table
     planner.steps += [
@@ -334,6 +363,12 @@ def _create_sync_trigger(planner: _Planner, change: changes.CreateSyncTrigger) -
     _backfill(planner, change, found.values)
 
 
+def _if_exists(statement: str) -> str:
+    """A DROP that may be run again."""
+    kind, name = statement.removeprefix("drop ").split(" ", 1)
+    return clauses.statement(f"drop {kind} if exists {name}")
+
+
 def _backfill(planner: _Planner, change: changes.CreateSyncTrigger, values: tuple[sync.Value, ...]) -> None:
     source, mirror = change.source.table, change.mirror.table
     planner.filled.add(change.mirror)
@@ -349,6 +384,7 @@ def _backfill(planner: _Planner, change: changes.CreateSyncTrigger, values: tupl
                 f"Whoever deleted the own row of {mirror} and kept the account has one again.",
                 "With very many rows missing, let `referee repair --plan` fill them in committed batches before.",
             ),
+            touches=sync.unmirrored(change),
         )
     )
 
@@ -365,7 +401,7 @@ def _create_policy(planner: _Planner, change: changes.CreatePolicy) -> None:
             (Lock(change.table, "ACCESS EXCLUSIVE"),),
             alone=True,
             hazards=(_QUEUE.format(Timeouts().lock),),
-            undo=(clauses.statement(f"drop policy {name} on {change.table}"),),
+            undo=(clauses.statement(f"drop policy if exists {name} on {change.table}"),),
         )
     )
 
@@ -384,7 +420,8 @@ def _create_index(planner: _Planner, change: changes.CreateIndex) -> None:
             alone=True,
             timeouts=Timeouts(lock="0"),
             hazards=("If it is interrupted, it leaves an invalid index: drop that and run it again.",),
-            undo=(clauses.statement(f"drop index {QName(change.table.schema, name)}"),),
+            undo=(clauses.statement(f"drop index if exists {QName(change.table.schema, name)}"),),
+            touches=change.table,
         )
     )
 
@@ -396,6 +433,7 @@ def _set_not_null(planner: _Planner, change: changes.SetNotNull) -> None:
     if change.not_null:
         raise UnwritableError("rows that hold NULL have to be filled first, and referee does not know with what")
     column = quote(change.column.part)
+    table = planner.table(change.column.owner)
     planner.steps.append(
         Step(
             Phase.EXPAND,
@@ -404,10 +442,35 @@ def _set_not_null(planner: _Planner, change: changes.SetNotNull) -> None:
             (Lock(change.column.owner, "ACCESS EXCLUSIVE"),),
             alone=True,
             repeatable=True,
-            hazards=(_QUEUE.format(Timeouts().lock), "Clients with generated types have to be generated anew."),
-            undo=(_alter(change.column.owner, f"alter column {column} set not null"),),
+            hazards=(_QUEUE.format(Timeouts().lock),),
+            undo=_not_null_back(planner, table, change.column.part),
         )
     )
+
+
+def _not_null_back(planner: _Planner, table: Table, column: str) -> tuple[str, ...]:
+    """SET NOT NULL reads the table under a lock that keeps everybody out, save where a valid check tells (12, 5.4.1).
+
+    While a row holds NULL, the check stays NOT VALID and keeps new ones out.
+    """
+    name, label = quote(column), f"{table.name}.{quote(column)}"
+    check = planner.naming(table.name.name, (column,), "filled", lambda name: _is_taken(table, name))
+    added = f"add constraint {quote(check)} check ({name} is not null) not valid"
+    new = _alter(table.name, f"drop constraint if exists {quote(check)},\n  {added}")
+    validated = _alter(table.name, f"validate constraint {quote(check)}")
+    set_not_null = _alter(table.name, f"alter column {name} set not null")
+    drop = _alter(table.name, f"drop constraint {quote(check)}")
+    warning = clauses.string(f"{label} takes NULL as before: some rows hold it; {quote(check)} keeps new ones out")
+    is_valid = (
+        f"select from pg_catalog.pg_constraint where conrelid = {clauses.string(str(table.name))}::regclass "
+        f"and conname = {clauses.string(check)} and convalidated"
+    )
+    validating = (
+        f"begin\n  if not exists (select from {table.name} where {name} is null) then\n    {validated};\n"
+        f"  else\n    raise warning using message = {warning};\n  end if;\nend"
+    )
+    setting = f"begin\n  if exists ({is_valid}) then\n    {set_not_null};\n    {drop};\n  end if;\nend"
+    return new, *[clauses.statement(f"do {_dollars(body)}", "DoStmt") for body in (validating, setting)]
 
 
 def _drop_default(planner: _Planner, change: changes.DropDefault) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Literal
 
 from referee.model.names import QName
 
@@ -46,7 +47,9 @@ class Step:
 
     ``in_transaction`` is whether it may stand in a transaction at all, ``alone`` whether it must be the only one there
     that takes a lock. ``repeatable`` is whether it does no harm to run it again. ``rows`` is an estimate of the rows
-    that it touches, None where nobody counted. ``undo`` takes it back; empty where nothing is to be taken back.
+    that it touches, None where nobody counted. ``undo`` takes it back, the first statement first, and may be run again;
+    empty where nothing is to be taken back. ``touches`` is the table of which it reads every row, or a query of the
+    rows that it adds; None for a change of the catalog.
     """
 
     phase: Phase
@@ -60,6 +63,29 @@ class Step:
     rows: int | None = None
     hazards: tuple[str, ...] = ()
     undo: tuple[str, ...] = ()
+    touches: QName | str | None = None
+
+    @property
+    def size(self) -> str | None:
+        """The rows that it touches, in words; None where nobody counted."""
+        if self.rows is None:
+            return None
+        if self.touches is None:
+            return "no rows, only the catalog"
+        return f"{'about ' if isinstance(self.touches, QName) else ''}{self.rows:,} row{'s' * (self.rows != 1)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What becomes of one way in which an API request may embed a row in another, along a foreign key.
+
+    "ambiguous" says that a request which does not name the key worked so far and fails from now on (PGRST201).
+    """
+
+    change: Literal["gained", "lost", "ambiguous"]
+    referencing: QName
+    referenced: QName
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +114,6 @@ class Plan:
     questions: tuple[Question, ...] = ()
     verification: tuple[str, ...] = ()
     """Queries that return no row when everything is as it should be."""
+    embeddings: tuple[Embedding, ...] = ()
+    changes_types: bool = False
+    """Whether types that clients have generated from the schema are out of date afterwards."""

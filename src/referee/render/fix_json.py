@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from referee.model.plan import Plan, Question, Step
+from referee.model.plan import Embedding, Plan, Question, Step
 from referee.model.repair import Proof, Proposal, Repair
 
 
@@ -28,6 +28,8 @@ def document(repair: Repair) -> dict[str, Any]:
         "steps": [_step(step) for step in plan.steps],
         "questions": [_question(question) for question in repair.questions],
         "verification": list(plan.verification),
+        "embeddings": [_embedding(embedding) for embedding in plan.embeddings],
+        "changes_types": plan.changes_types,
         "files": [
             {"path": file.path, "kind": file.kind, "new": file.before is None, "text": file.after}
             for file in repair.files
@@ -62,6 +64,15 @@ def _step(step: Step) -> dict[str, Any]:
         "rows": step.rows,
         "hazards": list(step.hazards),
         "undo": list(step.undo),
+    }
+
+
+def _embedding(embedding: Embedding) -> dict[str, Any]:
+    return {
+        "change": embedding.change,
+        "referencing": str(embedding.referencing),
+        "referenced": str(embedding.referenced),
+        "key": embedding.key,
     }
 
 

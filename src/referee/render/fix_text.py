@@ -11,6 +11,14 @@ from referee.model.repair import FileChange, Proof, Repair
 from referee.render.plain import Paint, clean, count, no_paint, wrap
 
 _INDENT = "      "
+_EMBEDDINGS = {
+    "gained": "{0.referencing} can embed {0.referenced} along {0.key}.",
+    "lost": "{0.referencing} can no longer embed {0.referenced} along {0.key}.",
+    "ambiguous": (
+        "{0.referencing} and {0.referenced} are related by more than {0.key} now: a request that embeds one in the "
+        "other without naming the key fails with PGRST201."
+    ),
+}
 _SAFETY = {Safety.SAFE: "proven", Safety.UNSAFE: "unproven", Safety.SHOW_ONLY: "to consider"}
 
 
@@ -93,8 +101,28 @@ class _Page:
         yield self.paint("heading", "Plan")
         for number, step in enumerate(plan.steps, 1):
             locks = "; ".join([f"{lock.mode} on {lock.relation}" for lock in step.locks]) or "no table is locked"
-            first = clean(step.about.partition("\n")[0])
-            yield from wrap(f"{number}. {step.phase}: {first} ({locks})", self.columns, "  ")
+            rows = "" if step.size is None else f"; {step.size}"
+            again = "; can be repeated" if step.repeatable else ""
+            first = clean(step.about.partition("\n")[0].rstrip(":"))
+            yield from wrap(f"{number}. {step.phase}: {first} ({locks}{rows}{again})", self.columns, "  ")
+        for hazard in dict.fromkeys(hazard for step in plan.steps for hazard in step.hazards):
+            yield from wrap(f"mind: {hazard}", self.columns, "  ")
+        yield ""
+        yield from self._clients(plan)
+        if plan.verification:
+            yield self.paint("heading", "Verification: each of these finds nothing when all is well")
+            yield from [f"  {clean(query)};" for query in plan.verification]
+            yield ""
+
+    def _clients(self, plan: Plan) -> Iterator[str]:
+        """What those who use the API have to know."""
+        if not plan.embeddings and not plan.changes_types:
+            return
+        yield self.paint("heading", "What clients of the API notice")
+        for found in plan.embeddings:
+            yield from wrap(_EMBEDDINGS[found.change].format(found), self.columns, "  ")
+        if plan.changes_types:
+            yield from wrap("Types generated from the schema have to be generated anew.", self.columns, "  ")
         yield ""
 
     def _proof(self, repair: Repair) -> Iterator[str]:

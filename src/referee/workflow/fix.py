@@ -20,7 +20,9 @@ from referee.read.projects import Migrations
 from referee.sql.clauses import UnwritableError
 from referee.workflow.check import Reading, diagnose, read, read_files, subject_of
 from referee.workflow.config import Config, read_config
+from referee.workflow.host import exposed_schemas
 from referee.workflow.migrate import make_plan, plan_files
+from referee.workflow.plan_rows import with_rows
 from referee.workflow.proof import Cure, prove_cure
 from referee.workflow.rewrite import write_all
 from referee.workflow.shipped import Shipped, deployment, shipped
@@ -191,7 +193,9 @@ def _plan(reading: Reading, config: Config, request: Request) -> Composed:
         proposals |= {one.change.describe(): one for one in fresh}
         if not any(one.is_applied for one in fresh):
             break
-        plan, unplanned, asked = make_plan(reading, tuple(proposals.values()), _answers(config, request))
+        plan, unplanned, asked = make_plan(
+            reading, tuple(proposals.values()), _answers(config, request), exposed_schemas(reading.migrations, config)
+        )
         questions |= {question.id: question for question in asked}
         proposals |= {one.change.describe(): one for one in unplanned}
         files = plan_files(reading.migrations, plan) if plan.steps else ()
@@ -200,6 +204,9 @@ def _plan(reading: Reading, config: Config, request: Request) -> Composed:
     if plan is None or not plan.steps:
         return Composed(tuple(proposals.values()), asked_all)
     plan = replace(plan, questions=asked_all)
+    if request.db is not None:
+        plan = with_rows(plan, request.db, request.password)
+        files = plan_files(reading.migrations, plan)
     return Composed(tuple(proposals.values()), asked_all, files, _with(reading, files), plan)
 
 

@@ -27,6 +27,13 @@ def host_of(migrations: Migrations, config: Config) -> Platform:
     return host
 
 
+def exposed_schemas(migrations: Migrations, config: Config) -> tuple[str, ...]:
+    """The schemas whose tables an API shows to clients: as configured, else what the host's settings say."""
+    if config.api_schemas is not None:
+        return config.api_schemas
+    return migrations.settings.api_schemas if migrations.kind == "supabase" else ()
+
+
 def _path(schemas: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*schemas[:1], *others)))
 
