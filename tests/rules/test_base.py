@@ -13,7 +13,7 @@ from referee.model.source import Source
 from referee.platforms import platform
 from referee.read.fixtures import merged, read_fixtures
 from referee.read.replay import replay
-from referee.rules import ALL, Example, FixtureRule, Rule
+from referee.rules import ALL, Example, FixtureRule, PlanRule, Rule
 
 EXAMPLES = [
     pytest.param(rule, example, id=f"{rule.id}-{number}")
@@ -76,10 +76,13 @@ def test_a_page_explains_shows_wrong_and_right_and_says_how_sure_it_is(rule: Rul
 
 @pytest.mark.parametrize(("rule", "example"), EXAMPLES)
 def test_an_example_has_findings_on_its_marked_lines_and_no_other(rule: Rule, example: Example) -> None:
-    replayed = replay([Source("example.sql", example.schema)], platform("supabase"))
+    migrations = [Source("example.sql", example.schema)]
+    if isinstance(rule, PlanRule):
+        migrations += [Source(path, text) for path, text in example.files]
+    replayed = replay(migrations, platform("supabase"))
     assert [gap.message for gap in replayed.gaps] == [], "the example does not replay"
     identities = identify(replayed.schema, IdentityOptions(platform("supabase")))
-    assert bool(example.files) == isinstance(rule, FixtureRule)
+    assert bool(example.files) == isinstance(rule, FixtureRule) or isinstance(rule, PlanRule)
     origins = replayed.origins
     if isinstance(rule, FixtureRule):
         sources: list[tuple[FixtureKind, Source]] = [
@@ -88,6 +91,9 @@ def test_an_example_has_findings_on_its_marked_lines_and_no_other(rule: Rule, ex
         fixtures = read_fixtures(sources, replayed.schema, platform("supabase"))
         origins = merged(origins, fixtures.origins)
         problems = list(rule.check_fixtures(replayed.schema, identities, fixtures))
+        assert list(rule.check(replayed.schema, identities)) == []
+    elif isinstance(rule, PlanRule):
+        problems = list(rule.check_history(replayed.schema, identities, replayed.history))
         assert list(rule.check(replayed.schema, identities)) == []
     else:
         problems = list(rule.check(replayed.schema, identities))

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from referee.model.finding import Problem, Severity
 from referee.model.fixtures import Fixtures
+from referee.model.history import History
 from referee.model.identity import Identities
 from referee.model.schema import Schema
 
@@ -36,7 +37,7 @@ class Example:
 
     @property
     def files(self) -> tuple[tuple[str, str], ...]:
-        """Path and text of each seed or test that a line such as ``-- supabase/seed.sql`` begins.
+        """Path and text of each further file that a line such as ``-- supabase/seed.sql`` begins.
 
         Empty lines stand for what comes before it, so that lines have the numbers that they have in the example.
         """
@@ -101,6 +102,20 @@ class FixtureRule(Rule):
 
     @abstractmethod
     def check_fixtures(self, schema: Schema, identities: Identities, fixtures: Fixtures) -> Iterator[Problem]:
+        """Every problem of this kind, in any order, each once."""
+
+
+class PlanRule(Rule):
+    """A rule about the order in which migrations do things; alone with a schema it finds nothing.
+
+    In the examples of its page a line ``-- supabase/migrations/name.sql`` begins a further migration.
+    """
+
+    def check(self, schema: Schema, identities: Identities) -> Iterator[Problem]:
+        return self.check_history(schema, identities, History())
+
+    @abstractmethod
+    def check_history(self, schema: Schema, identities: Identities, history: History) -> Iterator[Problem]:
         """Every problem of this kind, in any order, each once."""
 
 

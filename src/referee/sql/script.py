@@ -10,9 +10,10 @@ from referee.sql import ddl_tables as tables
 from referee.sql.context import Context, role_name
 from referee.sql.do_blocks import read_do
 from referee.sql.parse import SqlSyntaxError, Tree, parse
+from referee.sql.queries import translate_statement
 from referee.sql.split import Statement as Cut
 from referee.sql.split import split
-from referee.sql.statements import Action, CreateSchema, Script, Statement, Unreadable
+from referee.sql.statements import Action, CreateSchema, MoveRows, Script, Statement, Unreadable
 
 # Statements longer than this that only move rows are not parsed: a data dump may hold megabytes in one INSERT.
 _LONG_DATA = 20_000
@@ -107,6 +108,16 @@ def _select(context: Context, tree: Tree) -> Action | None:
     return objects.set_config(tree) or objects.calls(context, tree)
 
 
+def _insert(context: Context, tree: Tree) -> Action | None:
+    """INSERT that takes its rows from a query; rows that are written out are data."""
+    select = tree.get("selectStmt", {}).get("SelectStmt", {})
+    return _move_rows("InsertStmt")(context, tree) if select and "valuesLists" not in select else None
+
+
+def _move_rows(kind: str) -> _Reader:
+    return lambda context, tree: MoveRows(translate_statement({"stmt": {kind: tree}}, context.text, context.base))
+
+
 def _create_table_as(context: Context, tree: Tree) -> Action | None:
     if tree.get("objtype") == "OBJECT_MATVIEW":
         return objects.create_materialized_view(context, tree)
@@ -140,6 +151,7 @@ _READERS: dict[str, _Reader] = {
     "CreateStmt": tables.create_table,
     "CreateTableAsStmt": _create_table_as,
     "CreateTrigStmt": objects.create_trigger,
+    "DeleteStmt": _move_rows("DeleteStmt"),
     "DoStmt": lambda context, tree: read_do(context, tree, read_statement),
     "DefineStmt": objects.define,
     "DropOwnedStmt": objects.reassign,
@@ -148,11 +160,13 @@ _READERS: dict[str, _Reader] = {
     "GrantRoleStmt": objects.grant_role,
     "GrantStmt": objects.grant,
     "IndexStmt": tables.create_index,
+    "InsertStmt": _insert,
     "ReassignOwnedStmt": objects.reassign,
     "RenameStmt": objects.rename,
     "RuleStmt": objects.unsupported("CREATE RULE"),
     "SelectStmt": _select,
     "TransactionStmt": objects.transaction,
+    "UpdateStmt": _move_rows("UpdateStmt"),
     "VariableSetStmt": lambda context, tree: objects.variable(tree),
     "ViewStmt": objects.create_view,
 }

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from referee.sql.tree import Body
+from referee.sql.tree import Body, Query
 
 
 class Record(Struct, frozen=True, tag_field="record", tag=True, array_like=True, gc=False):
@@ -450,6 +450,12 @@ class Calls(Record, frozen=True):
     names: tuple[Written, ...]
 
 
+class MoveRows(Record, frozen=True):
+    """INSERT ... SELECT, UPDATE and DELETE: they change no schema, but when they run can matter."""
+
+    query: Query
+
+
 class Unreadable(Record, frozen=True):
     """A part that cannot be read; ``kind`` is a model.origins.GapKind."""
 
@@ -491,6 +497,7 @@ Action = (
     | GrantRole
     | Do
     | Calls
+    | MoveRows
     | Unreadable
 )
 

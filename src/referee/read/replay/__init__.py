@@ -5,12 +5,14 @@ known.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from referee.model.history import History
 from referee.model.origins import Gap, Origins
 from referee.model.schema import Grant, Role, Schema
 from referee.model.source import Source
 from referee.platforms import Platform
+from referee.read.replay import chronicle
 from referee.read.replay.freeze import freeze
 from referee.read.replay.run import run
 from referee.read.replay.session import Session
@@ -23,12 +25,16 @@ ScriptReader = Callable[[Source], records.Script]
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a replay found. ``statements`` counts all that were read, also those that do not matter to a schema."""
+    """What a replay found. ``statements`` counts all that were read, also those that do not matter to a schema.
+
+    ``history`` is the way there; a live database has none.
+    """
 
     schema: Schema
     origins: Origins
     gaps: tuple[Gap, ...]
     statements: int
+    history: History = field(default_factory=History)
 
 
 def replay(sources: Sequence[Source], platform: Platform, read: ScriptReader | None = None) -> Replayed:
@@ -53,7 +59,7 @@ def replay(sources: Sequence[Source], platform: Platform, read: ScriptReader | N
         session.bodies,
         session.definitions,
     )
-    return Replayed(freeze(session.state), origins, tuple(session.gaps), count)
+    return Replayed(freeze(session.state), origins, tuple(session.gaps), count, chronicle.of(session, sources))
 
 
 def _read(source: Source) -> records.Script:
@@ -87,6 +93,7 @@ def _start(platform: Platform, read: ScriptReader) -> Session:
     for places in (session.anchors, session.statements, session.bodies, session.definitions):
         places.clear()
     session.gaps.clear()
+    session.state.events.clear()
     session.forget_rights()
     session.login(platform.migration_role, platform.migration_path)
     return session

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from referee.model.origins import GapKind
+from referee.read.replay import chronicle
 from referee.read.replay.catalogs import Catalogs
 from referee.read.replay.refused import Refused
 from referee.read.replay.session import Session
@@ -235,6 +236,10 @@ class _Block:
             self._require_tables(step.query)
         if step.query is not None and step.query.into:
             self._select_into(step, step.query.into, certain)
+        elif step.query is not None and step.query.action in ("insert", "update", "delete"):
+            self.session.span = self.session.at(self.record.place(step.start), self.record.place(step.end))
+            chronicle.rows_moved(self.session, step.query)
+            self.variables["found"] = UNKNOWN
         elif step.query is not None and step.query.action == "select":
             text = re.sub(r"perform\b", "select ", step.text, count=1, flags=re.IGNORECASE)
             rows = rows_of(text, self.variables, self.world)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from referee.model.names import QName, Ref, Target
 from referee.model.schema import Action, Check, Exclusion, ForeignKey, Index, Key, Match
+from referee.read.replay import chronicle
 from referee.read.replay.comparable import comparable
 from referee.read.replay.naming import choose_name, join_columns, make_name
 from referee.read.replay.refused import Refused, missing_column, taken
@@ -311,6 +312,7 @@ def add_foreign_key(session: Session, table: TableState, spec: Constraint, only:
     put_foreign_key(session, table, key, index)
     session.made(ref, session.at(spec.start, spec.end))
     session.definitions[ref] = session.at(spec.begin, spec.end)
+    chronicle.key_added(session, table, key, session.at(spec.start, spec.end))
     if table.kind == "partitioned":
         for child in descendants(session, table):
             derive_foreign_key(session, table, child, name)

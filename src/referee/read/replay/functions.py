@@ -10,6 +10,7 @@ from typing import Any
 from referee.model.names import FunctionName, QName, Ref
 from referee.model.origins import BodyOrigin
 from referee.model.schema import Function, Trigger, View
+from referee.read.replay import chronicle
 from referee.read.replay.names import require_names
 from referee.read.replay.refused import Refused, missing, missing_column
 from referee.read.replay.roles import require_owner, require_trigger
@@ -195,6 +196,7 @@ def create_trigger(session: Session, record: CreateTrigger) -> None:
     table.triggers[record.name] = trigger
     session.note("trigger", table.name, record.name)
     session.made(trigger.ref)
+    chronicle.trigger_created(session, trigger)
 
 
 def _view(session: Session, written: Written) -> View | None:

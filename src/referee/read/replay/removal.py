@@ -12,6 +12,7 @@ from typing import Any
 
 from referee.model.names import QName, Ref
 from referee.model.schema import ForeignKey, Key
+from referee.read.replay import chronicle
 from referee.read.replay.journal import Recorded
 from referee.read.replay.refused import in_use
 from referee.read.replay.session import Session
@@ -366,7 +367,9 @@ def _remove_constraint(session: Session, thing: Thing) -> None:
         return
     name = thing.part
     if name in table.foreign_keys:
-        _forget_foreign_key(session, table, table.foreign_keys.pop(name))
+        key = table.foreign_keys.pop(name)
+        _forget_foreign_key(session, table, key)
+        chronicle.key_dropped(session, key)
     elif name in table.keys:
         del table.keys[name]
         _forget_index(session, table, name)

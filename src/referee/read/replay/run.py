@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from referee.read.replay import constraints, drops, functions, objects, renames, rights, roles, tables
+from referee.read.replay import chronicle, constraints, drops, functions, objects, renames, rights, roles, tables
 from referee.read.replay.blocks import run_block
 from referee.read.replay.refused import Refused
 from referee.read.replay.session import Session
@@ -56,6 +56,7 @@ _CHECKED_FIRST = frozenset(
         records.CreateTable,
         records.CreateTrigger,
         records.GrantRights,
+        records.MoveRows,
         records.SetVariable,
         records.Transaction,
         records.Unreadable,
@@ -82,6 +83,10 @@ def _set_variable(session: Session, record: records.SetVariable) -> None:
 
 def _transaction(session: Session, record: records.Transaction) -> None:
     session.transaction(record.kind, record.name)
+
+
+def _move_rows(session: Session, record: records.MoveRows) -> None:
+    chronicle.rows_moved(session, record.query)
 
 
 def _run_do(session: Session, block: records.Do) -> None:
@@ -122,6 +127,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     records.Drop: drops.drop,
     records.GrantRights: rights.grant,
     records.GrantRole: roles.grant_role,
+    records.MoveRows: _move_rows,
     records.Reassign: roles.reassign,
     records.Rename: renames.rename,
     records.RoleSetting: roles.set_role_setting,

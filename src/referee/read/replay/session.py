@@ -61,6 +61,12 @@ class Session:
         self.definitions: dict[Ref, Span] = {}
         self.gaps: list[Gap] = []
         self.temporary: set[str] = set()
+        self.fresh: set[QName | tuple[QName, str]] = set()
+        """The tables and columns that this file has made."""
+        self.transactions = 0
+        """How many transactions have begun."""
+        self.limited = False
+        """Whether a lock_timeout is in force."""
         self.making: Ref | None = None
         """The table or column that the statement at hand makes, while it does."""
         self._kept: set[Ref] = set()
@@ -85,6 +91,9 @@ class Session:
         self.checks_bodies = True
         self.known_words = frozenset()
         self.temporary = set()
+        self.fresh = set()
+        self.transactions += 1
+        self.limited = False
         self._local = None
         self._savepoints = []
         self._rolls_back = may_roll_back
@@ -113,6 +122,7 @@ class Session:
     def _end_transaction(self, kind: str) -> None:
         if kind == "begin":
             return  # every file runs in a transaction anyway
+        self.transactions += 1
         if kind == "rollback" and self._savepoints:
             start = self._savepoints[0]
             self.undo(start.place)
@@ -151,6 +161,8 @@ class Session:
         """SET and RESET. What is set locally lasts until the transaction ends."""
         if name in ("check_function_bodies", "all"):
             self.checks_bodies = value is None or value.lower() not in ("off", "false", "0", "no")
+        if name in ("lock_timeout", "all"):
+            self.limited = value is not None and value.strip("0 ms'") != ""
         if name not in ("search_path", "role", "session_authorization", "all"):
             return
         self.known_words = frozenset()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from referee.model.history import HistoryEvent
 from referee.model.names import FunctionName, QName
 from referee.model.schema import (
     Check,
@@ -223,6 +224,7 @@ class State:
         self.grant_options: Recorded[tuple[str, str], frozenset[str]] = recorded()
         self.constraint_names: Recorded[str, Recorded[str, tuple[QName, ...]]] = recorded()
         self.referencing: Recorded[QName, Ordered[tuple[QName, str], None]] = recorded()
+        self.events: Recorded[int, HistoryEvent] = recorded()
 
     def new_table(self, name: QName, owner: str, grants: tuple[Grant, ...] = ()) -> TableState:
         return TableState(self, name, owner, grants)

@@ -9,7 +9,7 @@ from typing import Any
 
 from referee.model.names import QName, Ref
 from referee.model.schema import Column
-from referee.read.replay import constraints, relatives
+from referee.read.replay import chronicle, constraints, relatives
 from referee.read.replay.comparable import comparable
 from referee.read.replay.refused import Refused, missing_column, missing_constraint, taken
 from referee.read.replay.removal import constraint, forget_table, remove, users_of_column
@@ -48,6 +48,7 @@ def create_table(session: Session, record: CreateTable) -> None:
         raise Refused("42710", f'type "{name.name}" already exists', Ref("table", *name))
     require_create(session, name.schema)
     table = state.new_table(name, session.role, session.default_grants("table", name.schema))
+    session.fresh.add(name)
     table.kind = "foreign" if record.foreign else "partitioned" if record.partitioned else "table"
     session.made(ref, session.at(record.name.start, record.name.start + _written_length(record)))
     session.making = ref
@@ -296,6 +297,7 @@ def _add_column(session: Session, table: TableState, action: AlterAction, only: 
     session.making = ref
     try:
         column = put_column(session, table, spec)
+        session.fresh.add((table.name, spec.name))
         for child in constraints.descendants(session, table):
             _inherit_column(session, child, column)
         constraints.add_in_order(session, table, spec.constraints)
@@ -534,6 +536,7 @@ def _validate(session: Session, table: TableState, action: AlterAction, only: bo
             raise Refused("42809", f'cannot validate NOT ENFORCED constraint "{key.name}"', key.ref)
         table.foreign_keys[action.name] = replace(key, validated=True)
         session.altered(key.ref)
+        chronicle.key_validated(session, key)
     elif action.name in table.checks:
         for one in _family(session, table, only):
             if action.name in one.checks:
