@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
-from referee.model.finding import Confidence, Note, Problem, Severity
-from referee.model.fixtures import Fill, FixtureFile, Fixtures
+from referee.model.finding import Note, Problem, Severity
+from referee.model.fixtures import Fill, FixtureFile, FixtureKind, Fixtures
 from referee.model.identity import Identities, Identity, Mirror
-from referee.model.names import Ref
+from referee.model.names import QName, Ref
 from referee.model.origins import Place
 from referee.model.schema import Schema
 from referee.rules._filling import is_guess
@@ -72,22 +72,16 @@ class MaskingFixture(FixtureRule):
     severity = Severity.WARNING
 
     def check_fixtures(self, schema: Schema, identities: Identities, fixtures: Fixtures) -> Iterator[Problem]:
-        in_sql = [file for file in fixtures.files if not file.is_code]
-        for kind in ("seed", "test"):
-            files = [file for file in in_sql if file.kind == kind]
-            if any(file.makers for file in files):
-                yield from _of_files(files, identities)
-        # Program text is read file by file: what one test does says nothing of the accounts of another.
-        yield from _of_files([file for file in fixtures.files if file.is_code and file.makers], identities)
-
-
-def _of_files(files: Sequence[FixtureFile], identities: Identities) -> Iterator[Problem]:
-    called = frozenset(name for file in files for name in file.calls)
-    for identity in identities.all:
-        for mirror in identity.mirrors:
-            if _matters(identity, mirror):
-                for file in files:
-                    yield from _problems(file, identity, mirror, called)
+        for kind in ("seed", "test", "code"):
+            files = [file for file in fixtures.files if file.kind == kind]
+            if not any(file.makers for file in files):
+                continue
+            called = frozenset(name for file in files for name in file.calls)
+            for identity in identities.all:
+                for mirror in identity.mirrors:
+                    if _matters(identity, mirror):
+                        for file in files:
+                            yield from _problems(kind, file, identity, mirror, called)
 
 
 def _matters(identity: Identity, mirror: Mirror) -> bool:
@@ -96,29 +90,31 @@ def _matters(identity: Identity, mirror: Mirror) -> bool:
     return (relied_on or bool(mirror.synced_by)) and not is_guess(mirror)
 
 
-def _problems(file: FixtureFile, identity: Identity, mirror: Mirror, called: Collection[str]) -> Iterator[Problem]:
+def _problems(
+    kind: FixtureKind, file: FixtureFile, identity: Identity, mirror: Mirror, called: Collection[str]
+) -> Iterator[Problem]:
     seen: set[str] = set()
     for fill in file.fills:
         adds = bool(mirror.synced_by) and fill.on_conflict == "update"
-        runs = (
-            file.is_code or fill.unit == file.path or fill.unit in file.makers or fill.unit.rpartition(".")[2] in called
-        )
+        runs = fill.unit == file.path or fill.unit in file.makers or fill.unit.rpartition(".")[2] in called
         if fill.table == mirror.table and fill.role is None and runs and not adds and fill.unit not in seen:
             seen.add(fill.unit)
-            yield _problem(file, fill, identity, mirror)
+            yield _problem(kind, file, fill, identity, mirror)
 
 
-def _problem(file: FixtureFile, fill: Fill, identity: Identity, mirror: Mirror) -> Problem:
+def _problem(kind: FixtureKind, file: FixtureFile, fill: Fill, identity: Identity, mirror: Mirror) -> Problem:
+    source = identity.source.table
+    who = f"{fill.unit}()" if fill.unit != file.path else "This file"
     by = [str(trigger) for trigger in mirror.synced_by]
-    then = f"then {by[0]} fills it" if by else f"then {_what_is_missing(file, identity)}"
-    what = "call" if fill.is_call else "statement"
-    doubt = "" if fill.is_sure else " (if its client has the service key)"
+    then = f"then {by[0]} fills it" if by else f"then a trigger on {source} has to fill it, as in production"
+    own = f"{mirror.table} by hand" if _fills(file, fill.unit, source) else f"{mirror.table} for accounts made by hand"
+    both = f"{source} and {own}" if _fills(file, fill.unit, source) else own
     return Problem(
         object=Ref("table", *mirror.table),
-        cause=f"{_who(file, fill)} {_what(file, fill, identity, mirror)}{doubt}.",
-        consequence=f"Nothing that rests on it notices whether a sign-up makes the row; delete this {what}: {then}.",
-        severity=Severity.INFO if by or file.kind == "seed" or not fill.is_sure else Severity.WARNING,
-        confidence=mirror.confidence if fill.is_sure else Confidence.POSSIBLE,
+        cause=f"{who} fills {both}.",
+        consequence=f"Nothing that rests on it notices whether a sign-up makes the row; delete this statement: {then}.",
+        severity=Severity.INFO if by or kind == "seed" else Severity.WARNING,
+        confidence=mirror.confidence,
         table=mirror.table,
         columns=(mirror.column,),
         expected_target=identity.source,
@@ -129,24 +125,5 @@ def _problem(file: FixtureFile, fill: Fill, identity: Identity, mirror: Mirror) 
     )
 
 
-def _who(file: FixtureFile, fill: Fill) -> str:
-    if fill.unit == file.path:
-        return "This file"
-    return f"{fill.unit}()" if " " not in fill.unit else f"The {fill.unit}"
-
-
-def _what(file: FixtureFile, fill: Fill, identity: Identity, mirror: Mirror) -> str:
-    """What the fixture does to make tests pass, as one predicate."""
-    source = identity.source.table
-    if any(other.unit == fill.unit and other.table == source for other in file.fills):
-        return f"fills {source} and {mirror.table} by hand"
-    if file.is_code and fill.unit in file.makers:
-        return f"lets somebody sign up and fills {mirror.table} by hand"
-    return f"fills {mirror.table} by hand for accounts made {'here' if file.is_code else 'by hand'}"
-
-
-def _what_is_missing(file: FixtureFile, identity: Identity) -> str:
-    source = identity.source.table
-    if file.is_code:
-        return f"a trigger on {source}, or the application, has to fill it, as in production"
-    return f"a trigger on {source} has to fill it, as in production"
+def _fills(file: FixtureFile, unit: str, table: QName) -> bool:
+    return any(fill.unit == unit and fill.table == table for fill in file.fills)
