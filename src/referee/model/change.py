@@ -1,4 +1,4 @@
-"""What would cure a finding, or remove a difference: one change to the schema, never its SQL.
+"""One change to a schema, never its SQL: what removes a difference, and from ``model.remedy`` what cures a finding.
 
 A change holds facts of ``model.schema``: what is to be made, or what is there and has to go. Where the facts do not
 tell everything about an object (the defaults of a function's arguments, the expressions of an index), ``text`` is the
@@ -8,12 +8,28 @@ statement that made it; it is None where the facts are enough.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import ClassVar, Literal
 
 from referee.model.names import QName, Ref, Target, quote
+from referee.model.remedy import (
+    AddForeignKey,
+    AddIdentityKey,
+    AlterColumnType,
+    CreateIndex,
+    CreatePolicy,
+    CreateSyncTrigger,
+    Cure,
+    DropConstraint,
+    DropDefault,
+    EnableTrigger,
+    Remedy,
+    RepairSyncFunction,
+    RetargetForeignKey,
+    Safety,
+    SetOnDelete,
+    ValidateForeignKey,
+)
 from referee.model.schema import (
-    Action,
     Check,
     Column,
     Composite,
@@ -34,176 +50,6 @@ from referee.model.schema import (
     Trigger,
     View,
 )
-
-
-class Safety(IntEnum):
-    """How far a remedy may be trusted. SAFE means proven on a throw-away server."""
-
-    SHOW_ONLY = 0
-    UNSAFE = 1
-    SAFE = 2
-
-    def __str__(self) -> str:
-        return self.name.lower().replace("_", "-")
-
-
-@dataclass(frozen=True, slots=True)
-class RetargetForeignKey:
-    """Let a foreign key reference another table, keeping its name and actions."""
-
-    kind: ClassVar[str] = "retarget-foreign-key"
-    key: ForeignKey
-    to: Target
-
-    def describe(self) -> str:
-        return f"let {self.key.ref} reference {self.to} instead of {self.key.target}"
-
-
-@dataclass(frozen=True, slots=True)
-class CreateSyncTrigger:
-    """Fill the mirror from the source by a trigger."""
-
-    kind: ClassVar[str] = "create-sync-trigger"
-    source: Target
-    mirror: Target
-
-    def describe(self) -> str:
-        return f"create a trigger on {self.source.table} that inserts each new row into {self.mirror.table}"
-
-
-@dataclass(frozen=True, slots=True)
-class RepairSyncFunction:
-    """Rewrite the function of a sync trigger so that no sign-up fails in it; ``faults`` says what is wrong with it."""
-
-    kind: ClassVar[str] = "repair-sync-function"
-    function: Ref
-    trigger: Ref
-    faults: tuple[str, ...]
-
-    def describe(self) -> str:
-        return f"rewrite {self.function}: {'; '.join(self.faults)}"
-
-
-@dataclass(frozen=True, slots=True)
-class EnableTrigger:
-    """Let a disabled trigger fire again."""
-
-    kind: ClassVar[str] = "enable-trigger"
-    trigger: Ref
-
-    def describe(self) -> str:
-        return f"enable {self.trigger}"
-
-
-@dataclass(frozen=True, slots=True)
-class AddIdentityKey:
-    """Give the mirror a foreign key to its source, deleting with it."""
-
-    kind: ClassVar[str] = "add-identity-key"
-    mirror: Target
-    source: Target
-    on_delete: Action = "CASCADE"
-
-    def describe(self) -> str:
-        return f"add a foreign key from {self.mirror} to {self.source} ON DELETE {self.on_delete}"
-
-
-@dataclass(frozen=True, slots=True)
-class DropDefault:
-    """Drop the default of a column."""
-
-    kind: ClassVar[str] = "drop-default"
-    column: Ref
-
-    def describe(self) -> str:
-        return f"drop the default of {self.column}"
-
-
-@dataclass(frozen=True, slots=True)
-class CreatePolicy:
-    """Let the owner of a mirror row do ``command`` on it."""
-
-    kind: ClassVar[str] = "create-policy"
-    table: QName
-    command: str
-    role: str
-    column: str
-
-    def describe(self) -> str:
-        return f"create a policy on {self.table} for {self.command} to {self.role} where {self.column} is their own id"
-
-
-@dataclass(frozen=True, slots=True)
-class SetOnDelete:
-    """Change the ON DELETE action of a foreign key."""
-
-    kind: ClassVar[str] = "set-on-delete"
-    key: ForeignKey
-    action: Action
-
-    def describe(self) -> str:
-        return f"let {self.key.ref} act ON DELETE {self.action} instead of {self.key.on_delete}"
-
-
-@dataclass(frozen=True, slots=True)
-class CreateIndex:
-    """Create a plain btree index."""
-
-    kind: ClassVar[str] = "create-index"
-    table: QName
-    columns: tuple[str, ...]
-
-    def describe(self) -> str:
-        return f"create an index on {Target(self.table, self.columns)}"
-
-
-@dataclass(frozen=True, slots=True)
-class ValidateForeignKey:
-    """Check the rows that a NOT VALID foreign key has not seen."""
-
-    kind: ClassVar[str] = "validate-foreign-key"
-    key: Ref
-
-    def describe(self) -> str:
-        return f"validate {self.key}"
-
-
-@dataclass(frozen=True, slots=True)
-class AddForeignKey:
-    """Declare a reference that the schema only implies."""
-
-    kind: ClassVar[str] = "add-foreign-key"
-    table: QName
-    columns: tuple[str, ...]
-    to: Target
-    on_delete: Action = "NO ACTION"
-
-    def describe(self) -> str:
-        return f"add a foreign key from {Target(self.table, self.columns)} to {self.to}"
-
-
-@dataclass(frozen=True, slots=True)
-class DropConstraint:
-    """Drop one constraint, for instance the second of two that say the same."""
-
-    kind: ClassVar[str] = "drop-constraint"
-    constraint: Ref
-
-    def describe(self) -> str:
-        return f"drop {self.constraint}"
-
-
-@dataclass(frozen=True, slots=True)
-class AlterColumnType:
-    """Give a column another type."""
-
-    kind: ClassVar[str] = "alter-column-type"
-    column: Ref
-    type: str
-
-    def describe(self) -> str:
-        return f"change the type of {self.column} to {self.type}"
-
 
 # Foreign keys
 
@@ -821,19 +667,7 @@ def _privileges(grant: Grant) -> str:
 
 
 Change = (
-    RetargetForeignKey
-    | CreateSyncTrigger
-    | RepairSyncFunction
-    | EnableTrigger
-    | AddIdentityKey
-    | DropDefault
-    | CreatePolicy
-    | SetOnDelete
-    | CreateIndex
-    | ValidateForeignKey
-    | AddForeignKey
-    | DropConstraint
-    | AlterColumnType
+    Cure
     | CreateForeignKey
     | ReplaceForeignKey
     | EnforceForeignKey
@@ -886,10 +720,73 @@ Change = (
     | ForgetMigration
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Remedy:
-    """A change that would cure a finding, and how far it may be trusted."""
-
-    change: Change
-    safety: Safety = Safety.UNSAFE
+__all__ = [
+    "AddCheck",
+    "AddColumn",
+    "AddExclusion",
+    "AddForeignKey",
+    "AddIdentityKey",
+    "AddIndex",
+    "AddKey",
+    "AddPolicy",
+    "AlterColumnType",
+    "AlterFunction",
+    "AlterRole",
+    "AlterType",
+    "Change",
+    "CreateExtension",
+    "CreateForeignKey",
+    "CreateFunction",
+    "CreateIndex",
+    "CreatePolicy",
+    "CreateRole",
+    "CreateSchema",
+    "CreateSyncTrigger",
+    "CreateTable",
+    "CreateTrigger",
+    "CreateType",
+    "CreateView",
+    "Cure",
+    "DropColumn",
+    "DropConstraint",
+    "DropDefault",
+    "DropExtension",
+    "DropFunction",
+    "DropIndex",
+    "DropPolicy",
+    "DropRole",
+    "DropSchema",
+    "DropTable",
+    "DropTrigger",
+    "DropType",
+    "DropView",
+    "EnableTrigger",
+    "EnforceForeignKey",
+    "ForgetMigration",
+    "GrantRights",
+    "MoveExtension",
+    "NamedType",
+    "RebuildIndex",
+    "RecordMigration",
+    "Remedy",
+    "RepairSyncFunction",
+    "ReplaceForeignKey",
+    "ReplaceFunction",
+    "ReplacePolicy",
+    "ReplaceTrigger",
+    "ReplaceView",
+    "RetargetForeignKey",
+    "RevokeRights",
+    "Safety",
+    "SetDefault",
+    "SetDefaultRights",
+    "SetGenerated",
+    "SetIdentity",
+    "SetNotNull",
+    "SetOnDelete",
+    "SetOwner",
+    "SetRowSecurity",
+    "SetTriggerState",
+    "ValidateCheck",
+    "ValidateForeignKey",
+]

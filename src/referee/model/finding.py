@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from referee.model.change import Remedy
 from referee.model.names import QName, Ref, Target
 from referee.model.origins import Place
+from referee.model.remedy import Remedy
 from referee.model.source import Location
 
 
@@ -19,7 +19,7 @@ class Severity(IntEnum):
     ERROR = 2
 
     def __str__(self) -> str:
-        return self.name.lower()
+        return ("info", "warning", "error")[self]
 
 
 class Confidence(IntEnum):
@@ -30,7 +30,7 @@ class Confidence(IntEnum):
     CERTAIN = 2
 
     def __str__(self) -> str:
-        return self.name.lower()
+        return ("possible", "likely", "certain")[self]
 
 
 @dataclass(frozen=True, slots=True)

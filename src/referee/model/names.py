@@ -41,6 +41,12 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+@lru_cache(maxsize=65536)
+def dotted(schema: str, name: str) -> str:
+    """A schema and a name in it as they are printed. Reports name the same tables over and over."""
+    return f"{quote(schema)}.{quote(name)}"
+
+
 def clip(name: str, limit: int = MAX_NAME_BYTES) -> str:
     """The name cut to ``limit`` bytes of UTF-8, never inside a character, as Postgres cuts it."""
     if name.isascii():
@@ -55,7 +61,7 @@ class QName(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return f"{quote(self.schema)}.{quote(self.name)}"
+        return dotted(*self)
 
 
 class FunctionName(NamedTuple):
@@ -70,7 +76,7 @@ class FunctionName(NamedTuple):
         return QName(self.schema, self.name)
 
     def __str__(self) -> str:
-        return f"{quote(self.schema)}.{quote(self.name)}({', '.join(self.arguments)})"
+        return f"{dotted(self.schema, self.name)}({', '.join(self.arguments)})"
 
 
 RefKind = Literal[
@@ -111,14 +117,14 @@ class Ref(NamedTuple):
         return QName(self.schema, self.name)
 
     def __str__(self) -> str:
-        if self.kind in ("schema", "extension", "role"):
-            return quote(self.name)
-        if self.kind in ("migration", "server", "file"):
-            return self.name
-        if self.kind == "function":
-            return f"{quote(self.schema)}.{quote(self.name)}{self.part}"
-        base = f"{quote(self.schema)}.{quote(self.name)}"
-        return f"{base}.{quote(self.part)}" if self.part else base
+        kind, schema, name, part = self
+        if kind in ("schema", "extension", "role"):
+            return quote(name)
+        if kind in ("migration", "server", "file"):
+            return name
+        if kind == "function":
+            return dotted(schema, name) + part
+        return f"{dotted(schema, name)}.{quote(part)}" if part else dotted(schema, name)
 
 
 class Target(NamedTuple):
@@ -128,4 +134,5 @@ class Target(NamedTuple):
     columns: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.table}({', '.join(quote(column) for column in self.columns)})"
+        table, columns = self
+        return f"{dotted(*table)}({', '.join([quote(column) for column in columns])})"

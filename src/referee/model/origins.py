@@ -81,18 +81,25 @@ class Origins:
 
     def find(self, place: Place) -> Span | None:
         """The span of a place; None where it was not written in any file that was read."""
-        if place.within is not None:
-            body = self.bodies.get(place.ref)
+        return self._find(place.ref, place.within)
+
+    def _find(self, ref: Ref, within: tuple[int, int] | None) -> Span | None:
+        if within is not None:
+            body = self.bodies.get(ref)
             if body is not None:
-                return body.locate(*place.within)
-        return self.anchors.get(place.ref)
+                return body.locate(*within)
+        return self.anchors.get(ref)
 
     def location(self, place: Place) -> Location | None:
         """The place as lines and columns; None where it was not written in any file that was read."""
-        span = self.find(place)
+        return self.location_of(place.ref, place.within)
+
+    def location_of(self, ref: Ref, within: tuple[int, int] | None = None) -> Location | None:
+        """``location`` of ``Place(ref, within)``, without making one."""
+        span = self._find(ref, within)
         return None if span is None else self.locate(span)
 
     def locate(self, span: Span) -> Location | None:
         """A span as lines and columns; None where its file was not read."""
         source = self.sources.get(span.path)
-        return None if source is None else Location.of(span, source)
+        return None if source is None else source.locate(span.start, span.end)

@@ -32,9 +32,17 @@ class Source:
 
     def position(self, offset: int) -> Position:
         """Line and column of a character offset; an offset past the end counts as the end."""
+        return Position(*self._count(offset))
+
+    def _count(self, offset: int) -> tuple[int, int]:
         offset = min(max(offset, 0), len(self.text))
-        line = bisect_right(self._line_starts, offset)
-        return Position(line, offset - self._line_starts[line - 1] + 1)
+        starts = self._line_starts
+        line = bisect_right(starts, offset)
+        return line, offset - starts[line - 1] + 1
+
+    def locate(self, start: int, end: int) -> Location:
+        """A half-open range of characters as lines and columns."""
+        return Location(self.path, *self._count(start), *self._count(end))
 
     def line(self, number: int) -> str:
         """The text of a line (from 1) without its end; empty past the last line."""
@@ -65,8 +73,7 @@ class Location:
 
     @classmethod
     def of(cls, span: Span, source: Source) -> Location:
-        start, end = source.position(span.start), source.position(span.end)
-        return cls(span.path, start.line, start.column, end.line, end.column)
+        return source.locate(span.start, span.end)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"

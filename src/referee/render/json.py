@@ -12,15 +12,15 @@ from typing import Literal
 import msgspec
 
 from referee import __version__
-from referee.model.change import Remedy
 from referee.model.diagnosis import Diagnosis, Notice, Subject
 from referee.model.finding import Finding
 from referee.model.identity import Evidence, Identity, Mirror, Reference, Write
 from referee.model.origins import Gap, Origins, Place
+from referee.model.remedy import Remedy
 from referee.model.source import Location
 
 
-class JsonLocation(msgspec.Struct, frozen=True):
+class JsonLocation(msgspec.Struct, frozen=True, gc=False):
     file: str
     line: int
     column: int
@@ -28,19 +28,19 @@ class JsonLocation(msgspec.Struct, frozen=True):
     end_column: int
 
 
-class JsonRelated(msgspec.Struct, frozen=True):
+class JsonRelated(msgspec.Struct, frozen=True, gc=False):
     message: str
     object: str | None
     location: JsonLocation | None
 
 
-class JsonRemedy(msgspec.Struct, frozen=True):
+class JsonRemedy(msgspec.Struct, frozen=True, gc=False):
     kind: str
     description: str
     safety: str
 
 
-class JsonFinding(msgspec.Struct, frozen=True):
+class JsonFinding(msgspec.Struct, frozen=True, gc=False):
     rule: str
     severity: str
     confidence: str
@@ -56,14 +56,14 @@ class JsonFinding(msgspec.Struct, frozen=True):
     fingerprint: str
 
 
-class JsonGap(msgspec.Struct, frozen=True):
+class JsonGap(msgspec.Struct, frozen=True, gc=False):
     kind: str
     message: str
     object: str | None
     location: JsonLocation | None
 
 
-class JsonSubject(msgspec.Struct, frozen=True):
+class JsonSubject(msgspec.Struct, frozen=True, gc=False):
     kind: str
     name: str
     platform: str
@@ -73,12 +73,12 @@ class JsonSubject(msgspec.Struct, frozen=True):
     rules: tuple[str, ...]
 
 
-class JsonNotice(msgspec.Struct, frozen=True):
+class JsonNotice(msgspec.Struct, frozen=True, gc=False):
     message: str
     location: JsonLocation | None
 
 
-class JsonSummary(msgspec.Struct, frozen=True):
+class JsonSummary(msgspec.Struct, frozen=True, gc=False):
     error: int
     warning: int
     info: int
@@ -88,13 +88,13 @@ class JsonSummary(msgspec.Struct, frozen=True):
     notices: tuple[JsonNotice, ...]
 
 
-class JsonEvidence(msgspec.Struct, frozen=True):
+class JsonEvidence(msgspec.Struct, frozen=True, gc=False):
     kind: str
     detail: str
     location: JsonLocation | None
 
 
-class JsonMirror(msgspec.Struct, frozen=True):
+class JsonMirror(msgspec.Struct, frozen=True, gc=False):
     table: str
     key: str
     confidence: str
@@ -102,7 +102,7 @@ class JsonMirror(msgspec.Struct, frozen=True):
     synced_by: tuple[str, ...]
 
 
-class JsonReference(msgspec.Struct, frozen=True):
+class JsonReference(msgspec.Struct, frozen=True, gc=False):
     foreign_key: str
     table: str
     column: str
@@ -112,7 +112,7 @@ class JsonReference(msgspec.Struct, frozen=True):
     location: JsonLocation | None
 
 
-class JsonWrite(msgspec.Struct, frozen=True):
+class JsonWrite(msgspec.Struct, frozen=True, gc=False):
     expression: str
     where: str
     name: str
@@ -120,7 +120,7 @@ class JsonWrite(msgspec.Struct, frozen=True):
     reaches: tuple[str, ...]
 
 
-class JsonIdentity(msgspec.Struct, frozen=True):
+class JsonIdentity(msgspec.Struct, frozen=True, gc=False):
     source: str
     mirrors: tuple[JsonMirror, ...]
     canonical: str
@@ -130,7 +130,7 @@ class JsonIdentity(msgspec.Struct, frozen=True):
     writes: tuple[JsonWrite, ...]
 
 
-class JsonDiagnosis(msgspec.Struct, frozen=True):
+class JsonDiagnosis(msgspec.Struct, frozen=True, gc=False):
     version: Literal[1]
     referee: str
     subject: JsonSubject
@@ -140,7 +140,7 @@ class JsonDiagnosis(msgspec.Struct, frozen=True):
     summary: JsonSummary
 
 
-class JsonIdentities(msgspec.Struct, frozen=True):
+class JsonIdentities(msgspec.Struct, frozen=True, gc=False):
     version: Literal[1]
     identities: tuple[JsonIdentity, ...]
 
@@ -176,9 +176,12 @@ def _list(name: str, items: Iterable[object]) -> Iterator[str]:
     opening = f',\n  "{name}": ['
     is_empty = True
     for item in items:
-        yield f"{opening}\n    {msgspec.json.encode(item).decode()}"
+        yield f"{opening}\n    {_encode(item).decode()}"
         opening, is_empty = ",", False
     yield f"{opening}]" if is_empty else "\n  ]"
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 def _indented(value: object, level: int) -> str:
@@ -210,7 +213,7 @@ def _finding(finding: Finding) -> JsonFinding:
         _text(problem.expected_target),
         f"{problem.cause} {problem.consequence}".strip(),
         _location(finding.location),
-        tuple(JsonRelated(note.message, note.object, _location(note.location)) for note in finding.related),
+        tuple([JsonRelated(note.message, note.object, _location(note.location)) for note in finding.related]),
         None if problem.remedy is None else _remedy(problem.remedy),
         finding.fingerprint,
     )
@@ -267,14 +270,15 @@ def _evidence(evidence: Evidence, origins: Origins) -> JsonEvidence:
 
 def _reference(reference: Reference, origins: Origins) -> JsonReference:
     key = reference.key
+    ref = key.ref
     return JsonReference(
-        str(key.ref),
+        str(ref),
         str(key.table),
         reference.column,
         str(key.target),
         key.on_delete,
         reference.verdict,
-        _place(Place(key.ref), origins),
+        _location(origins.location_of(ref)),
     )
 
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from referee.model.change import Remedy, Safety
 from referee.model.diagnosis import Diagnosis, Notice, Subject
 from referee.model.finding import Finding, LocatedNote, Severity
 from referee.model.identity import Identity
 from referee.model.origins import Gap, GapKind, Origins
+from referee.model.remedy import Remedy, Safety
 from referee.model.source import Location
 from referee.render.plain import Paint, Style, clean, count, excerpt, in_words, no_paint, width, wrap
 

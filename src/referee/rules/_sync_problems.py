@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from referee.model.change import EnableTrigger, Remedy, RepairSyncFunction
 from referee.model.finding import Confidence, Note, Problem, Severity
 from referee.model.identity import Identity
 from referee.model.names import QName, Ref
 from referee.model.origins import Place
+from referee.model.remedy import EnableTrigger, Remedy, RepairSyncFunction
 from referee.model.schema import Schema
 from referee.rules._faults import Fault, Fill, Pursuit
 from referee.rules._firing import intended_fills, own_triggers

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from referee.model.change import Remedy, Safety, SetOnDelete
 from referee.model.finding import Note, Problem, Severity
 from referee.model.identity import Identities, Identity, Reference
 from referee.model.names import QName, Target
 from referee.model.origins import Place
+from referee.model.remedy import Remedy, Safety, SetOnDelete
 from referee.model.schema import ForeignKey, Schema
 from referee.rules.base import Rule
 

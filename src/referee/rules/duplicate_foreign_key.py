@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from referee.model.change import DropConstraint, Remedy
 from referee.model.finding import Note, Problem, Severity
 from referee.model.identity import Identities
 from referee.model.names import QName, Target, clip
 from referee.model.origins import Place
+from referee.model.remedy import DropConstraint, Remedy
 from referee.model.schema import ForeignKey, Schema, Table
 from referee.rules.base import Rule
 
@@ -66,8 +66,10 @@ class DuplicateForeignKey(Rule):
 def _duplicates(table: Table) -> Iterator[Problem]:
     groups: dict[_Pairs, list[ForeignKey]] = {}
     for key in table.foreign_keys:
-        pairs = (key.target.table, frozenset(zip(key.columns, key.target.columns, strict=False)))
+        pairs = key.target.table, frozenset(zip(key.columns, key.target.columns, strict=False))
         groups.setdefault(pairs, []).append(key)
+    if len(groups) == len(table.foreign_keys):
+        return
     for keys in groups.values():
         kept, *others = sorted(keys, key=_by_age)
         for key in others:

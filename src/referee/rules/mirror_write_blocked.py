@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from referee.model.change import CreatePolicy, Remedy, Safety
 from referee.model.finding import Confidence, Note, Problem, Severity
 from referee.model.identity import Identities, Mirror
 from referee.model.names import Ref
 from referee.model.origins import Place
+from referee.model.remedy import CreatePolicy, Remedy, Safety
 from referee.model.schema import Schema, Table
 from referee.rules._filling import SIGNED_IN, Command, has_function_that_fills, missing_command
 from referee.rules.base import Rule

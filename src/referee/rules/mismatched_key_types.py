@@ -3,11 +3,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from referee.model.change import AlterColumnType, Remedy
 from referee.model.finding import Problem, Severity
 from referee.model.identity import Identities
 from referee.model.names import QName, Ref, Target
-from referee.model.schema import Column, ForeignKey, Schema
+from referee.model.remedy import AlterColumnType, Remedy
+from referee.model.schema import Column, ForeignKey, Schema, Table
 from referee.rules.base import Rule
 
 _INTEGERS = {"smallint": 16, "integer": 32, "bigint": 64}
@@ -57,12 +57,12 @@ class MismatchedKeyTypes(Rule):
     def check(self, schema: Schema, identities: Identities) -> Iterator[Problem]:
         for table in schema.own_tables:
             for key in table.foreign_keys:
-                yield from _mismatches(schema, key)
+                yield from _mismatches(schema, table, key)
 
 
-def _mismatches(schema: Schema, key: ForeignKey) -> Iterator[Problem]:
-    table, target = schema.table(key.table), schema.table(key.target.table)
-    if table is None or target is None:
+def _mismatches(schema: Schema, table: Table, key: ForeignKey) -> Iterator[Problem]:
+    target = schema.tables.get(key.target.table)
+    if target is None:
         return
     for name, target_name in zip(key.columns, key.target.columns, strict=False):
         own, other = table.column(name), target.column(target_name)

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from referee.model.change import CreateSyncTrigger, Remedy
 from referee.model.finding import Confidence, Note, Problem, Severity
 from referee.model.identity import Identities, Identity, Mirror, Write
 from referee.model.names import QName, Ref, Target
 from referee.model.origins import Place
+from referee.model.remedy import CreateSyncTrigger, Remedy
 from referee.model.schema import ForeignKey, Schema, Trigger
 from referee.rules._filling import sure_unfilled
 from referee.rules.base import Rule

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from referee.model.change import Remedy, RetargetForeignKey, Safety
 from referee.model.finding import Confidence, Note, Problem, Severity
 from referee.model.identity import Identities, Identity, Reference
 from referee.model.names import Ref, Target
 from referee.model.origins import Place
+from referee.model.remedy import Remedy, RetargetForeignKey, Safety
 from referee.model.schema import ForeignKey, Schema
 from referee.rules.base import Rule, plural
 

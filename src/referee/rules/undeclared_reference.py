@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from referee.model.change import AddForeignKey, Remedy, Safety
 from referee.model.finding import Confidence, Note, Problem, Severity
 from referee.model.identity import Identities, Identity
 from referee.model.names import QName, Ref, Target
 from referee.model.origins import Place
+from referee.model.remedy import AddForeignKey, Remedy, Safety
 from referee.model.schema import Action, Column, Policy, Schema, Table
 from referee.rules._names import nodes
 from referee.rules.base import Rule

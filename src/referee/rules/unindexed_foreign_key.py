@@ -3,10 +3,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from referee.model.change import CreateIndex, Remedy
 from referee.model.finding import Problem, Severity
 from referee.model.identity import Identities
 from referee.model.names import QName, Target, quote
+from referee.model.remedy import CreateIndex, Remedy
 from referee.model.schema import ForeignKey, Index, Schema, Table
 from referee.rules.base import Rule
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from referee.model.change import AddIdentityKey, DropDefault, Remedy, Safety
 from referee.model.finding import Note, Problem, Severity
 from referee.model.identity import Identities, Identity, Mirror
 from referee.model.names import Ref
 from referee.model.origins import Place
+from referee.model.remedy import AddIdentityKey, DropDefault, Remedy, Safety
 from referee.model.schema import Column, Schema
 from referee.rules._filling import is_guess
 from referee.rules.base import Rule

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from referee.model.change import Change, CreateSyncTrigger, EnableTrigger, Remedy, Safety
 from referee.model.finding import Note, Problem, Severity
 from referee.model.identity import Evidence, Identities, Identity, Mirror, Reference
 from referee.model.names import QName, Ref
 from referee.model.origins import Place
+from referee.model.remedy import CreateSyncTrigger, Cure, EnableTrigger, Remedy, Safety
 from referee.model.schema import Schema
 from referee.rules._filling import is_guess, sure_unfilled, users_cannot_insert
 from referee.rules.base import Rule, plural
@@ -130,7 +130,7 @@ def _idle_note(idle: Evidence | None) -> Iterator[Note]:
         yield Note(idle.detail, idle.place)
 
 
-def _change(identity: Identity, mirror: Mirror, idle: Evidence | None) -> Change:
+def _change(identity: Identity, mirror: Mirror, idle: Evidence | None) -> Cure:
     if idle is not None and idle.place is not None and idle.place.ref.kind == "trigger":
         return EnableTrigger(idle.place.ref)
     return CreateSyncTrigger(identity.source, mirror.target)

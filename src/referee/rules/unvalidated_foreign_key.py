@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from referee.model.change import Remedy, ValidateForeignKey
 from referee.model.finding import Problem, Severity
 from referee.model.identity import Identities
 from referee.model.names import Target
+from referee.model.remedy import Remedy, ValidateForeignKey
 from referee.model.schema import ForeignKey, Schema
 from referee.rules.base import Rule
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from hashlib import blake2b
+from json.encoder import encode_basestring_ascii as quoted
 
 from referee.model.finding import Finding, LocatedNote, Note, Problem
 from referee.model.names import Ref
-from referee.model.origins import Origins, Place
+from referee.model.origins import Origins
 from referee.model.source import Location
 
 
@@ -17,8 +17,9 @@ def locate(rule: str, problem: Problem, origins: Origins) -> Finding:
 
     Where an object itself was not written in any file (a key that LIKE copied), its table is pointed at.
     """
-    location = _locate(problem.place or Place(problem.object), origins)
-    notes = tuple(_note(note, origins) for note in problem.related)
+    place = problem.place
+    location = _locate(problem.object, origins) if place is None else _locate(place.ref, origins, place.within)
+    notes = tuple([_note(note, origins) for note in problem.related])
     return Finding(rule, problem, location, notes, fingerprint(rule, problem))
 
 
@@ -29,9 +30,9 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def fingerprint(rule: str, problem: Problem) -> str:
     """What stays the same while lines move: 16 hexadecimal digits from rule, object, columns, target and key."""
-    target = problem.target and str(problem.target)
-    identity = [rule, str(problem.object), problem.columns, target, problem.key]
-    text = json.dumps(identity, ensure_ascii=True, separators=(",", ":"))
+    columns = ",".join([quoted(column) for column in problem.columns])
+    target = "null" if problem.target is None else quoted(str(problem.target))
+    text = f"[{quoted(rule)},{quoted(str(problem.object))},[{columns}],{target},{quoted(problem.key)}]"
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
@@ -44,11 +45,12 @@ def _order(finding: Finding) -> tuple[bool, str, int, str, int, int, str, str]:
 def _note(note: Note, origins: Origins) -> LocatedNote:
     if note.place is None:
         return LocatedNote(note.message, None, None)
-    return LocatedNote(note.message, str(note.place.ref), _locate(note.place, origins))
+    ref = note.place.ref
+    return LocatedNote(note.message, str(ref), _locate(ref, origins, note.place.within))
 
 
-def _locate(place: Place, origins: Origins) -> Location | None:
-    location = origins.location(place)
-    if location is None and place.ref.part and place.ref.kind != "function":
-        return origins.location(Place(Ref("table", *place.ref.owner)))
+def _locate(ref: Ref, origins: Origins, within: tuple[int, int] | None = None) -> Location | None:
+    location = origins.location_of(ref, within)
+    if location is None and ref.part and ref.kind != "function":
+        return origins.location_of(Ref("table", ref.schema, ref.name))
     return location
