@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from referee.model.names import QName, Ref, Target
 from referee.model.schema import Action, ForeignKey
+
+if TYPE_CHECKING:
+    from referee.model.change import Change
 
 
 class Safety(IntEnum):
@@ -205,5 +208,5 @@ Cure = (
 class Remedy:
     """A change that would cure a finding, and how far it may be trusted."""
 
-    change: Cure
+    change: Change
     safety: Safety = Safety.UNSAFE
