@@ -61,7 +61,8 @@ class Mess:
                 return f"Full Name {number}", "metadata"
 
 
-_USERS = """
+#: The rows: ``:users`` and ``:songs`` are the numbers of both. To be run by a superuser.
+MESS_ROWS = """
 set session_replication_role = replica;
 insert into auth.users (
   instance_id, id, aud, role, email, email_confirmed_at, raw_app_meta_data, raw_user_meta_data, created_at, updated_at
@@ -107,5 +108,5 @@ def load(server: Server, database: str, mess: Mess, variant: bandbook.Variant = 
     outcome = run_scripts(server, database, scripts)
     assert outcome.failures == ()
     with server.connect(database, server.superuser) as session:
-        session.run(_USERS.replace(":users", str(mess.users)).replace(":songs", str(mess.songs)))
+        session.run(MESS_ROWS.replace(":users", str(mess.users)).replace(":songs", str(mess.songs)))
     return server.url(database)

@@ -84,12 +84,21 @@ def end(session: Session, journal: Journal, result: Mapping[str, object]) -> Non
     session.run(repairs.end_run(journal, json.dumps(result)))
 
 
-def add_pairs(session: Session, journal: Journal, subject: str, pairs: Sequence[tuple[str, str]]) -> None:
-    """Keeps old and new ids for a run."""
-    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
-        session.run(repairs.add_pairs(journal, subject, pairs[start : start + _PAIRS_AT_ONCE]))
+def set_pairs(session: Session, journal: Journal, subject: str, pairs: Sequence[tuple[str, str]]) -> None:
+    """Keeps old and new ids for a run, in place of those that it had."""
+    parts = [pairs[start : start + _PAIRS_AT_ONCE] for start in range(0, len(pairs), _PAIRS_AT_ONCE)]
+    statements = [repairs.drop_pairs(journal, subject), *(repairs.add_pairs(journal, subject, part) for part in parts)]
+    session.run("; ".join(["begin", *statements, "commit"]))
 
 
 def totals(session: Session, journal: Journal) -> tuple[tuple[str, str, int], ...]:
     """What a run has done in all: action, question, rows."""
     return tuple(sorted((row[0], row[1], row[2]) for row in session.rows(repairs.rows_done(journal))))
+
+
+def origins(session: Session, journal: Journal) -> dict[str, dict[str, int]]:
+    """Where the names of new mirror rows came from, in all of a run: rows by question and origin."""
+    found: dict[str, dict[str, int]] = {}
+    for question, origin, rows in session.rows(repairs.origins_told(journal)):
+        found.setdefault(question, {})[origin] = rows
+    return found

@@ -31,6 +31,7 @@ _LOOKS = tuple(
     (what, re.compile(rf"(?:^|_)(?:{'|'.join(words.split())})(?:_|$)"))
     for what, words in (("money", _MONEY), ("an audit log", _AUDIT), ("consent", _CONSENT))
 )
+_WANTED = "wanted so"
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 #: What may be done about the rows of each kind of question; the first is the default where nothing speaks against it.
@@ -49,13 +50,15 @@ class Wanted:
 
     ``actions`` are patterns for questions with the action for each. ``touch`` are patterns for tables that may be
     touched although they look as if they must not. ``pairs`` are old and new ids, given by hand. ``fillable`` are the
-    ids of questions whose rows can be made, ``unfillable`` maps others to why they cannot.
+    ids of questions whose rows can be made, ``unfillable`` maps others to why they cannot. ``accounts`` maps the key of
+    each mirror to that of its source.
     """
 
     actions: tuple[tuple[str, ActionKind], ...] = ()
     touch: tuple[str, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
     unfillable: Mapping[str, str] = field(default_factory=dict)
+    accounts: Mapping[Target, Target] = field(default_factory=dict)
 
 
 def looks_like(table: QName) -> str | None:
@@ -78,8 +81,21 @@ def choose(schema: Schema, answers: Sequence[Answer], wanted: Wanted) -> tuple[A
     actions = [action for answer in asked for action in _Choice(schema, wanted, answer).actions()]
     filled = {action.question.target for action in actions if action.kind == "create"}
     known = {answer.question.id: answer for answer in asked}
-    actions = [replace(action, cured=_cured(known[action.question.id], filled)) for action in actions]
+    actions = [_spare(replace(one, cured=_cured(known[one.question.id], filled)), wanted, filled) for one in actions]
     return tuple(sorted(actions, key=lambda action: _ORDER[action.question.kind]))
+
+
+def _spare(action: Action, wanted: Wanted, filled: Container[Target]) -> Action:
+    """The action, which leaves rows alone that only lack the mirror row of their account."""
+    accounts = wanted.accounts.get(action.question.target)
+    if accounts is None or action.kind not in ("set-null", "quarantine"):
+        return action
+    if action.question.target in filled:
+        return replace(action, accounts=accounts)
+    if action.reason == _WANTED:
+        return action
+    note = f"rows whose account is in {accounts.table} are left alone: they lack its row in {action.question.target}"
+    return replace(action, accounts=accounts, hazards=(*action.hazards, note))
 
 
 def _cured(answer: Answer, filled: Container[Target]) -> int:
@@ -152,7 +168,7 @@ class _Choice:
                 f"{self.question.id} cannot be set to NULL: {', '.join(self.question.columns)} of "
                 f"{self.question.table} is NOT NULL."
             )
-        return self._checked(asked[-1], "wanted so")
+        return self._checked(asked[-1], _WANTED)
 
     def _checked(self, kind: ActionKind, reason: str) -> tuple[ActionKind, str]:
         """The action, or none at all where it would touch a table that must not be touched."""
@@ -175,6 +191,11 @@ class _Choice:
                 if self.question.id in self.wanted.unfillable:
                     return "leave", self.wanted.unfillable[self.question.id]
                 return "create", "what is known of the account suffices for its row"
+            case "orphans" if self._may_be_remapped:
+                return "leave", (
+                    "there are more references than were looked at, and some of them have the e-mail of another "
+                    "account now; name an action, or give old and new ids with --map"
+                )
             case "orphans":
                 if self.nullable:
                     return "set-null", f"{', '.join(self.nullable)} may be NULL, and the row stays"
@@ -216,8 +237,16 @@ class _Choice:
         for group in self.answer.cause.groups if self.answer.cause is not None else ():
             for old, new in group.others:
                 given.setdefault(old, new)
+        if len(self.answer.kept) < (self.answer.values or len(self.answer.kept) + 1):
+            return tuple(sorted(given.items()))
         known = {sample.value[0] for sample in self.answer.kept}
         return tuple(sorted((old, new) for old, new in given.items() if old in known))
+
+    @property
+    def _may_be_remapped(self) -> bool:
+        """Whether other ids were found for some references, and others were never looked for."""
+        cause = self.answer.cause
+        return cause is not None and not cause.of_all and any(group.others for group in cause.groups)
 
     def _moves_along(self) -> tuple[str, ...]:
         branches, _ = branches_of(self.schema, self.table) if self.table is not None else ((), ())

@@ -77,12 +77,17 @@ class Undoing:
         if not entry.statements:
             return Undone(entry.action, what, 1, 0, "the plan has no way back for it")
         try:
-            self._retried([*entry.statements, undo.mark(self._journal, entry.number)])
+            self._retried([*entry.statements, undo.mark(self._journal, entry.number)], entry.number)
         except FailedStatementError as error:
             return Undone(entry.action, what, 1, 0, f"{error.report.message} ({error.sqlstate})")
         return Undone(entry.action, what, 1, 1)
 
-    def _retried(self, queries: list[str]) -> None:
+    def _rows_left(self, number: int) -> int | None:
+        """What is left of an entry: its transaction may have come through although the answer got lost."""
+        [[(left,)]] = self._writer.read([undo.rows_left(self._journal, number)])
+        return None if left is None else int(left)
+
+    def _retried(self, queries: list[str], number: int) -> None:
         for attempt in range(_ATTEMPTS):
             try:
                 self._writer.batch(queries, in_step=False)
@@ -93,6 +98,8 @@ class Undoing:
                 time.sleep(_PAUSE * (attempt + 1))
             except ServerError as lost:
                 self._writer.reconnect(lost)
+                if self._rows_left(number) is None:
+                    return
 
     def _attempt(self, entry: _Entry, table: Table) -> int:
         attempts = 0
@@ -111,6 +118,9 @@ class Undoing:
                     time.sleep(_PAUSE * attempts)
             except ServerError as lost:
                 self._writer.reconnect(lost)
+                done = entry.rows - (self._rows_left(entry.number) or 0)
+                if done:
+                    return done
 
     def _queries(self, entry: _Entry, table: Table) -> list[str]:
         turn = repairs.turn(entry.table)

@@ -22,21 +22,27 @@ def works_of(schema: Schema, action: Action, fillings: Mapping[str, Filling], jo
         case "create":
             yield Work(action, filling=fillings[question.id])
         case "set-null":
-            yield Work(action, _without_pairs(action, journal), values=_nulls(schema, question))
+            yield Work(action, _spared(schema, action, journal), values=_nulls(schema, question))
         case "quarantine":
-            yield _moving(schema, action, _without_pairs(action, journal))
+            yield _moving(schema, action, _spared(schema, action, journal))
         case "remap" if question.kind == "stray":
             yield from _followed(schema, action, journal)
         case "remap":
-            among = repairs.paired(question, journal, question.id)
+            among = repairs.paired(question, journal, question.id, question.target)
             yield Work(action, among, values=_new_id(question), pairs=question.id)
         case "leave":
             pass
 
 
-def _without_pairs(action: Action, journal: Journal) -> str | None:
-    """Rows of people who have another id now are not to be cut off from them."""
-    return f"not {repairs.paired(action.question, journal, action.question.id)}" if action.pairs else None
+def _spared(schema: Schema, action: Action, journal: Journal) -> str | None:
+    """Rows of people who have another id now, or whose account is there, are not to be cut off from them."""
+    question, conditions = action.question, []
+    if action.pairs:
+        conditions.append(f"not {repairs.paired(question, journal, question.id)}")
+    if action.accounts is not None:
+        account = Questions(schema).undeclared(question.table, question.columns[0], action.accounts)
+        conditions.append(f"not exists ({account.lookup})")
+    return " and ".join(conditions) or None
 
 
 def _nulls(schema: Schema, question: Question) -> Mapping[str, str]:
@@ -75,12 +81,3 @@ def _referring(asked: Questions, key: ForeignKey, journal: Journal, stray: Quest
     lookup = pairs.removeprefix("exists (").removesuffix(")")
     # Without columns the target cannot be cut into ranges: what is looked up here is the list of pairs.
     return replace(whole, kind="stray", lookup=lookup, absent=False, target=Target(key.target.table, ()))
-
-
-def held_by(schema: Schema, question: Question) -> tuple[str, ...]:
-    """The keys that keep a row from being moved while others refer to it."""
-    table = schema.table(question.table)
-    if table is None:
-        return ()
-    _, holding = branches_of(schema, table)
-    return tuple(str(key.ref) for key in holding)

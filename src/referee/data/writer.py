@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from referee.errors import ServerError
 from referee.postgres.session import FailedStatementError, Session
@@ -15,6 +16,10 @@ from referee.sql.repairs import IN_STEP
 IN_THE_WAY = frozenset(("55P03", "40P01", "40001", "57014"))
 
 Rows = list[tuple[Any, ...]]
+Result = TypeVar("Result")
+
+# A server that is lost again and again without getting anything done will not get better.
+_MOST_LOSSES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +45,80 @@ class Writer:
         self._limits = limits
         self._say = say
         self._on_connect = on_connect
+        self._losses = 0
         self.session = connect()
 
     def close(self) -> None:
         self.session.close()
 
-    def batch(self, queries: Sequence[str], after: Sequence[str] = (), *, in_step: bool = True) -> list[Rows]:
-        """The rows of each query of a transaction, and of the queries after it, all in one message.
+    def batch(self, queries: Sequence[str], *, in_step: bool = True) -> list[Rows]:
+        """The rows of each query of a transaction, all in one message.
 
         Raises FailedStatementError, with nothing changed. Where the connection is lost it raises ServerError, and
         whether the transaction came through is not known: what it did, it did once.
         """
         try:
-            return self.session.fetch_all(";".join([*self._opening(in_step), *queries, "commit", *after]))
+            results = self.session.fetch_all(";".join([*self._opening(in_step), *queries, "commit"]))
         except FailedStatementError:
-            if self.session.in_transaction:
-                self.session.run("rollback")
+            self._roll_back()
             raise
+        self._losses = 0
+        return results
 
-    def read(self, queries: Sequence[str], statement: float | None = None) -> list[Rows]:
-        """The rows of each query, in a transaction that changes nothing and may take long."""
-        limit = _milliseconds(statement)
-        opening = ["begin isolation level repeatable read read only", f"set local statement_timeout to {limit}"]
+    def named_batch(
+        self, naming: Sequence[str], queries: Callable[[Rows], Sequence[str]]
+    ) -> tuple[Rows, list[Rows] | FailedStatementError]:
+        """A transaction in two messages: the rows of the last naming query, and what comes of the queries for them.
+
+        A failure of the latter changes nothing and is returned, so that what failed has a name; everything else raises
+        as ``batch`` does.
+        """
         try:
-            return self.session.fetch_all(
-                ";".join([*opening, "set local search_path to ''", "set local row_security to off", *queries, "commit"])
-            )
+            named = self.session.fetch_all(";".join([*self._opening(in_step=True), *naming]))[-1]
         except FailedStatementError:
+            self._roll_back()
+            raise
+        try:
+            results = self.session.fetch_all(";".join([*queries(named), "commit"]))
+        except FailedStatementError as error:
+            self._roll_back()
+            return named, error
+        self._losses = 0
+        return named, results
+
+    def read(self, queries: Sequence[str]) -> list[Rows]:
+        """The rows of each query, in a transaction that changes nothing and may take long.
+
+        Waits for a lost server. Raises FailedStatementError, also where a lock is not had within the patience.
+        """
+        opening = [
+            "begin isolation level repeatable read read only",
+            "set local search_path to ''",
+            "set local row_security to off",
+            f"set local lock_timeout to {_milliseconds(self._limits.patience)}",
+            "set local statement_timeout to 0",
+        ]
+        return self.steadily(lambda session: session.fetch_all(";".join([*opening, *queries, "commit"])))
+
+    def steadily(self, do: Callable[[Session], Result]) -> Result:
+        """Does something that may be done twice, again where the connection is lost meanwhile."""
+        while True:
+            try:
+                result = do(self.session)
+            except FailedStatementError:
+                self._roll_back()
+                raise
+            except ServerError as lost:
+                self.reconnect(lost)
+            else:
+                self._losses = 0
+                return result
+
+    def _roll_back(self) -> None:
+        # A session that is lost meanwhile has rolled back by itself; the next statement notices.
+        with suppress(ServerError):
             if self.session.in_transaction:
                 self.session.run("rollback")
-            raise
 
     def _opening(self, in_step: bool) -> list[str]:
         opening = [
@@ -82,8 +131,16 @@ class Writer:
         return [*opening, IN_STEP] if in_step else opening
 
     def reconnect(self, lost: ServerError) -> None:
-        """A new session in place of the lost one. Raises the error where the server does not come back in time."""
+        """A new session in place of the lost one.
+
+        Raises the error where the server does not come back in time, or is lost again and again.
+        """
+        self._losses += 1
+        if self._losses > _MOST_LOSSES:
+            raise lost
         self._say("the connection was lost; waiting for the server")
+        with suppress(ServerError):
+            self.session.close()
         give_up = time.monotonic() + self._limits.patience
         while True:
             time.sleep(0.2)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from referee.model.names import Target
 from referee.model.plan import Step
 from referee.model.question import Question
 from referee.model.scan import Answer, Scan
@@ -39,6 +40,8 @@ class Action:
     cured: int = 0
     """How many of the rows become whole by mirror rows that are created before."""
     alternatives: tuple[ActionKind, ...] = ()
+    accounts: Target | None = None
+    """Rows whose account is here are left alone: what they lack is the account's mirror row."""
 
     @property
     def does_something(self) -> bool:

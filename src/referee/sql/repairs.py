@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
+from itertools import count
 
-from referee.model.names import QName, clip, quote
+from referee.model.names import MAX_NAME_BYTES, QName, Target, clip, quote
 from referee.model.question import Question
 from referee.model.schema import ForeignKey, Table
 from referee.sql.clauses import string
@@ -144,12 +146,20 @@ class Filling:
 
 
 def create(
-    question: Question, filling: Filling, journal: Journal, range_: Range | None, most: int, among: str | None = None
+    question: Question,
+    filling: Filling,
+    journal: Journal,
+    range_: Range | None,
+    most: int,
+    among: str | None = None,
+    *,
+    plainly: bool = False,
 ) -> str:
     """Gives the first ``most`` rows of a range their row in the mirror. ``among`` is a further condition.
 
     One row: how many were missing, how many were made, the last key that was looked at, and how many of which origin as
-    JSON. A row that conflicts with another one stays missing.
+    JSON, which the journal has too. A row that conflicts with another one stays missing; ``plainly`` it is an error,
+    which tells why.
     """
     columns = list(filling.values)
     values = ", ".join([f"{expression} as c{number}" for number, expression in enumerate(filling.values.values())])
@@ -158,18 +168,21 @@ def create(
     names = ", ".join([quote(column) for column in columns])
     taken = ", ".join([f"c{number}" for number in range(len(columns))])
     keys = f"array_agg({quote(filling.key)}::text)"
-    noted = _noted(journal, CREATE, question.id, filling.table, "count(*)", keys, "null", string(filling.key), "made")
+    origins = "(select jsonb_object_agg(origin, n) from told)"
+    noted = _noted(journal, CREATE, question.id, filling.table, "count(*)", keys, origins, string(filling.key), "made")
+    conflict = "" if plainly else " on conflict do nothing"
     return (
         f"with missing as materialized (select {values}, {_origin(filling)} as origin from {question.rows}"
         f" where {condition_within(question, range_)}{also} and {_BACK}"
         f" order by {column_of('r', question.columns[0])} limit {most}),"
-        f" made as (insert into {filling.table} ({names}) select {taken} from missing on conflict do nothing"
+        f" made as (insert into {filling.table} ({names}) select {taken} from missing{conflict}"
         f" returning {quote(filling.key)}),"
+        f" told as (select origin, count(*) as n from missing"
+        f" where c{key} in (select {quote(filling.key)} from made) group by origin),"
         f" noted as ({noted})"
         f" select (select count(*) from missing), (select count(*) from made),"
         f" (select c{key}::text from missing order by c{key} desc limit 1),"
-        f" (select json_object_agg(origin, n) from (select origin, count(*) as n from missing"
-        f" where c{key} in (select {quote(filling.key)} from made) group by origin) as counted)"
+        " (select json_object_agg(origin, n) from told)"
     )
 
 
@@ -205,12 +218,33 @@ def pick(question: Question, range_: Range | None, most: int, among: str | None 
     )
 
 
-def paired(question: Question, journal: Journal, subject: str) -> str:
-    """The condition that the run has another id for a row's reference: a pair of that subject."""
+def pick_one(question: Question, range_: Range | None, among: str | None = None) -> str:
+    """Locks and remembers the first wrong row that nobody else has locked; no row where there is none.
+
+    One row: the texts of its key, or of its place where it has none, and of its reference.
+    """
+    also = f" and {among}" if among else ""
+    return (
+        f"select locked.key, locked.reference, pg_catalog.set_config({string(PICKED)}, locked.place, true)"
+        f" from (select r.tableoid::text || r.ctid::text as place, {_shown(question)} from {question.rows}"
+        f" where {condition_within(question, range_)}{also} and {_BACK}"
+        f" order by {_ordered(question, range_)} limit 1 for update of r skip locked) as locked"
+    )
+
+
+def paired(question: Question, journal: Journal, subject: str, target: Target | None = None) -> str:
+    """The condition that the run has another id for a row's reference: a pair of that subject.
+
+    With ``target`` the other id must be there.
+    """
     reference = column_of("r", question.columns[0])
+    there = ""
+    if target is not None:
+        new = f"p.new::{question.types[0]}"
+        there = f" and exists (select from {target.table} as g where {column_of('g', target.columns[0])} = {new})"
     return (
         f"exists (select from {journal.table('pairs')} as p where p.run = {string(journal.run)}::uuid"
-        f" and p.subject = {string(subject)} and p.old = {reference}::text)"
+        f" and p.subject = {string(subject)} and p.old = {reference}::text{there})"
     )
 
 
@@ -218,25 +252,31 @@ def other_than(question: Question, keys: Sequence[Sequence[str]]) -> str | None:
     """The condition that a row is none of these, by the primary key or, where there is none, by its place."""
     if not keys:
         return None
-    columns = [f"{column_of('r', column)}::text" for column in question.row_key] or ["r.ctid::text"]
     rows = ", ".join([f"({', '.join([string(part) for part in key])})" for key in keys])
-    return f"({', '.join(columns)}) not in ({rows})"
+    return f"({', '.join(_key_texts(question))}) not in ({rows})"
+
+
+def being(question: Question, key: Sequence[str]) -> str:
+    """The condition that a row is this one."""
+    return f"({', '.join(_key_texts(question))}) = ({', '.join([string(part) for part in key])})"
 
 
 def first(question: Question, range_: Range | None, among: str | None) -> str:
     """The query for the first wrong row of a range: the texts of its key or its place, and of its reference."""
-    columns = [f"{column_of('r', column)}::text" for column in question.row_key] or ["r.ctid::text"]
-    references = [f"{column_of('r', column)}::text" for column in question.columns]
     also = f" and {among}" if among else ""
     return (
-        f"select array[{', '.join(columns)}], array[{', '.join(references)}] from {question.rows}"
+        f"select {_shown(question)} from {question.rows}"
         f" where {condition_within(question, range_)}{also} order by {_ordered(question, range_)} limit 1"
     )
 
 
-def remaining(question: Question, among: str) -> str:
-    """The query for the number of wrong rows of which a further condition holds."""
-    return f"select count(*) from {question.rows} where {question.condition} and {among}"
+def _key_texts(question: Question) -> list[str]:
+    return [f"{column_of('r', column)}::text" for column in question.row_key] or ["r.ctid::text"]
+
+
+def _shown(question: Question) -> str:
+    references = [f"{column_of('r', column)}::text" for column in question.columns]
+    return f"array[{', '.join(_key_texts(question))}] as key, array[{', '.join(references)}] as reference"
 
 
 def _ordered(question: Question, range_: Range | None) -> str:
@@ -254,7 +294,7 @@ def picked() -> str:
 
 
 def change(question: Question, values: Mapping[str, str], journal: Journal, note: str, pairs: str | None = None) -> str:
-    """Sets columns of the picked rows. One row: how many were changed.
+    """Sets columns of the picked rows. One row: how many have another value now; a trigger may have kept the old one.
 
     ``values`` are expressions by column, over the row ``r`` and, where ``pairs`` names a subject, over the pair ``n``.
     The journal has for each row its key, and before and after of every column that changed, triggers included.
@@ -270,13 +310,17 @@ def change(question: Question, values: Mapping[str, str], journal: Journal, note
         f"jsonb_agg(jsonb_build_array({_key('before', question)}, {_differing('before', 'after')},"
         f" {_differing('after', 'before')}))"
     )
-    noted = _noted(journal, UPDATE, question.id, table, "count(*)", "null", changes, string(note), "changed")
+    source_ = "changed where before is distinct from after"
+    noted = _noted(journal, UPDATE, question.id, table, "count(*)", "null", changes, string(note), source_)
+    is_set = " or ".join(
+        [f"before -> {string(column)} is distinct from after -> {string(column)}" for column in values]
+    )
     return (
         f"with old as materialized (select p.table_id, p.place, to_jsonb(r) as row_ from {picked()},"
         f" {question.rows} where r.tableoid = p.table_id and r.ctid = p.place),"
         f" changed as (update {question.rows} set {assigned} from {source}old where {match}"
         " returning old.row_ as before, to_jsonb(r) as after),"
-        f" noted as ({noted}) select count(*) from changed"
+        f" noted as ({noted}) select count(*) filter (where {is_set}) from changed"
     )
 
 
@@ -312,17 +356,29 @@ class Branch:
 
 
 def quarantine_name(table: QName) -> str:
-    """The name of the table that rows of another one are moved to."""
-    return clip(f"{table.schema}.{table.name}")
+    """The name of the table that rows of another one are moved to; long names do not run into each other.
+
+    >>> quarantine_name(QName("public", "songs"))
+    'public.songs'
+    """
+    name = f"{table.schema}.{table.name}"
+    if len(name.encode()) <= MAX_NAME_BYTES:
+        return name
+    return f"{clip(name, MAX_NAME_BYTES - 9)}_{blake2b(name.encode(), digest_size=4).hexdigest()}"
 
 
-def quarantine_table(schema: str, table: QName) -> str:
-    """A statement that makes the table that rows are moved to, with the same columns and three more."""
-    target = QName(schema, quarantine_name(table))
-    return (
+def quarantine_table(schema: str, table: Table) -> str:
+    """Statements that make the table that rows are moved to, with the same columns and three more.
+
+    Columns that the table was given since are added to one that is there already.
+    """
+    target = QName(schema, quarantine_name(table.name))
+    make = (
         f"create table if not exists {target} as select t.*, null::uuid as referee_run, null::text as referee_reason,"
-        f" null::timestamptz as referee_at from {table} as t with no data"
+        f" null::timestamptz as referee_at from {table.name} as t with no data"
     )
+    added = [f"add column if not exists {quote(column.name)} {column.type}" for column in table.columns]
+    return f"set client_min_messages to warning; {make}; alter table {target} {', '.join(added)}"
 
 
 def move(question: Question, table: Table, branches: Sequence[Branch], journal: Journal, reason: str) -> str:
@@ -334,48 +390,59 @@ def move(question: Question, table: Table, branches: Sequence[Branch], journal: 
     place = "r.tableoid = p.table_id and r.ctid = p.place"
     gone = f"gone0 as (delete from {question.rows} using {picked()} where {place} returning r.*)"
     parts = [gone, *_kept(0, table, question.id, journal, reason)]
-    number = 0
-    for branch in branches:
-        parts += _branch(branch, 0, number, question, journal, reason)
-        number += _count(branch)
+    reached = list(_reached(branches, 0, count(1)))
+    moved: dict[QName, list[int]] = {table.name: [0]}
+    for parent, own, branch in reached:
+        if branch.moves:
+            parts += _moved(branch, parent, own, question, journal, reason)
+            moved.setdefault(branch.table.name, []).append(own)
+    # A row that moves by one key must not be changed by another: one statement changes a row but once, and what
+    # came second would be left to the keys, which delete.
+    for parent, own, branch in reached:
+        if not branch.moves:
+            parts += _forgetting(branch, parent, own, moved.get(branch.table.name, ()), question, journal, reason)
     return f"with {', '.join(parts)} select count(*) from gone0"
 
 
-def _count(branch: Branch) -> int:
-    return 1 + sum(_count(inner) for inner in branch.branches)
+def _reached(branches: Sequence[Branch], parent: int, numbers: Iterator[int]) -> Iterator[tuple[int, int, Branch]]:
+    """Every branch with the number of what it hangs on and its own."""
+    for branch in branches:
+        own = next(numbers)
+        yield parent, own, branch
+        yield from _reached(branch.branches, own, numbers)
 
 
-def _branch(
-    branch: Branch, parent: int, before: int, question: Question, journal: Journal, reason: str
+def _moved(branch: Branch, parent: int, own: int, question: Question, journal: Journal, reason: str) -> Iterator[str]:
+    key = branch.key
+    yield f"gone{own} as (delete from {key.table} as r using gone{parent} as g where {_hangs(key)} returning r.*)"
+    yield from _kept(own, branch.table, question.id, journal, f"{key.ref}: {reason}")
+
+
+def _forgetting(
+    branch: Branch, parent: int, own: int, moved: Sequence[int], question: Question, journal: Journal, reason: str
 ) -> Iterator[str]:
-    own = before + 1
-    key, name = branch.key, f"gone{own}"
-    match = " and ".join(
-        [
-            f"{column_of('r', ours)} = {column_of('g', theirs)}"
-            for ours, theirs in zip(key.columns, key.target.columns, strict=True)
-        ]
+    key = branch.key
+    primary = branch.table.primary_key.columns if branch.table.primary_key is not None else ()
+    nulls = ", ".join([f"{quote(column)} = null" for column in key.on_delete_columns or key.columns])
+    shown = replace(question, row_key=primary)
+    before = ", ".join([f"{string(column)}, {column_of('g', theirs)}" for column, theirs in _pairs(key)])
+    same = " and ".join([f"{column_of('m', column)} = {column_of('r', column)}" for column in primary])
+    same = same or "to_jsonb(m) = to_jsonb(r)"
+    stays = [f"not exists (select from gone{number} as m where {same})" for number in moved]
+    yield (
+        f"gone{own} as (update {key.table} as r set {nulls} from gone{parent} as g"
+        f" where {' and '.join([_hangs(key), *stays])}"
+        f" returning to_jsonb(r) as after, jsonb_build_object({before}) as before)"
     )
-    because = f"{key.ref}: {reason}"
-    if not branch.moves:
-        nulls = ", ".join([f"{quote(column)} = null" for column in key.on_delete_columns or key.columns])
-        primary = branch.table.primary_key
-        shown = replace(question, row_key=primary.columns if primary is not None else ())
-        before_ = ", ".join([f"{string(column)}, {column_of('g', theirs)}" for column, theirs in _pairs(key)])
-        yield (
-            f"{name} as (update {key.table} as r set {nulls} from gone{parent} as g where {match}"
-            f" returning to_jsonb(r) as after, jsonb_build_object({before_}) as before)"
-        )
-        changes = f"jsonb_agg(jsonb_build_array({_key('after', shown)}, before, {_nulled('before')}))"
-        note = _noted(journal, UPDATE, question.id, key.table, "count(*)", "null", changes, string(because), name)
-        yield f"noted{own} as ({note})"
-        return
-    yield f"{name} as (delete from {key.table} as r using gone{parent} as g where {match} returning r.*)"
-    yield from _kept(own, branch.table, question.id, journal, because)
-    at = own
-    for inner in branch.branches:
-        yield from _branch(inner, own, at, question, journal, reason)
-        at += _count(inner)
+    changes = f"jsonb_agg(jsonb_build_array({_key('after', shown)}, before, {_nulled('before')}))"
+    because = string(f"{key.ref}: {reason}")
+    note = _noted(journal, UPDATE, question.id, key.table, "count(*)", "null", changes, because, f"gone{own}")
+    yield f"noted{own} as ({note})"
+
+
+def _hangs(key: ForeignKey) -> str:
+    """The condition that a row ``r`` refers to the row ``g`` that moves."""
+    return " and ".join([f"{column_of('r', ours)} = {column_of('g', theirs)}" for ours, theirs in _pairs(key)])
 
 
 def _pairs(key: ForeignKey) -> list[tuple[str, str]]:
@@ -421,7 +488,7 @@ def held_back(branches: Sequence[ForeignKey]) -> str | None:
 def begin_run(journal: Journal, version: str, purpose: str, wish: str) -> str:
     return (
         f"insert into {journal.table('run')} (id, version, purpose, wish) values ({string(journal.run)}::uuid,"
-        f" {string(version)}, {string(purpose)}, {string(wish)}::jsonb)"
+        f" {string(version)}, {string(purpose)}, {string(wish)}::jsonb) on conflict do nothing"
     )
 
 
@@ -438,6 +505,13 @@ def end_run(journal: Journal, result: str) -> str:
     return (
         f"update {journal.table('run')} set ended = clock_timestamp(), result = {string(result)}::jsonb"
         f" where id = {string(journal.run)}::uuid"
+    )
+
+
+def drop_pairs(journal: Journal, subject: str) -> str:
+    """Forgets the ids that a run had kept for a subject, before it is given others."""
+    return (
+        f"delete from {journal.table('pairs')} where run = {string(journal.run)}::uuid and subject = {string(subject)}"
     )
 
 
@@ -484,6 +558,16 @@ def steps_done(journal: Journal) -> str:
 def rows_done(journal: Journal) -> str:
     """The query for what the run has done so far: action, question, rows."""
     return (
-        f"select action, question, sum(rows)::bigint from {journal.table('journal')}"
-        f" where run = {string(journal.run)}::uuid and undone is null group by 1, 2"
+        f"select action, question, sum(rows - coalesce(undone_rows, 0))::bigint from {journal.table('journal')}"
+        f" where run = {string(journal.run)}::uuid and undone is null and action not in ({string(STEP)}, 'begun')"
+        " group by 1, 2"
+    )
+
+
+def origins_told(journal: Journal) -> str:
+    """The query for where the names of the run's new mirror rows came from: question, origin, rows."""
+    return (
+        f"select question, e.key, sum(e.value::bigint)::bigint from {journal.table('journal')},"
+        f" jsonb_each_text(changes) as e where run = {string(journal.run)}::uuid and action = {string(CREATE)}"
+        " and undone is null and jsonb_typeof(changes) = 'object' group by 1, 2"
     )

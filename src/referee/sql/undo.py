@@ -21,14 +21,25 @@ WITHOUT_KEYS = "set local session_replication_role to replica"
 def entries(journal: Journal) -> str:
     """The query for what is to be taken back, the last first: entry, action, schema, table, rows, note, changes.
 
+    The rows are those that have not been taken back yet.
+
     The changes are those of steps only, which are the statements that take them back.
     """
     return (
-        "select entry, action, table_schema, table_name, rows, note, case when action = 'step' then changes end from"
+        "select entry, action, table_schema, table_name, rows - coalesce(undone_rows, 0), note,"
+        " case when action = 'step' then changes end from"
         f" {journal.table('journal')}"
         f" where run = {string(journal.run)}::uuid and undone is null"
         " and action in ('create', 'update', 'move', 'step')"
         " order by entry desc"
+    )
+
+
+def rows_left(journal: Journal, entry: int) -> str:
+    """The query for how many rows of an entry have not been taken back: one number, NULL where it is done with."""
+    return (
+        f"select case when undone is null then rows - coalesce(undone_rows, 0) end from {journal.table('journal')}"
+        f" where entry = {entry}"
     )
 
 
@@ -37,7 +48,8 @@ def last_run(schema: str) -> str:
     table, journal = QName(schema, "run"), QName(schema, "journal")
     return (
         f"select id::text, began::text, ended is not null from {table} as r where purpose in ('repair', 'plan')"
-        f" and exists (select from {journal} as j where j.run = r.id and j.undone is null and j.rows > 0)"
+        f" and exists (select from {journal} as j where j.run = r.id and j.undone is null"
+        " and (j.rows > 0 or j.action = 'step'))"
         " order by began desc limit 1"
     )
 
@@ -92,14 +104,15 @@ def restore_changed(table: Table, columns: Sequence[str], journal: Journal, entr
         f"update {table.name} as r set {assigned} from {journal.table('journal')} as j,"
         f" jsonb_array_elements(j.changes) as x (c), jsonb_populate_record({record}, x.c -> 0) as k,"
         f" jsonb_populate_record({record}, x.c -> 1) as b"
-        f" where j.entry = {entry} and {match} and to_jsonb(r) @> (x.c -> 2) returning 1",
+        f" where j.entry = {entry} and {match} and not exists (select from jsonb_each(x.c -> 2) as e"
+        " where e.value is distinct from to_jsonb(r) -> e.key) returning 1",
         journal,
         entry,
     )
 
 
 def put_back(table: Table, journal: Journal, entry: int) -> str:
-    """Moves rows back to where an entry took them from. One row: how many."""
+    """Moves rows back to where an entry took them from. One row: how many. An error where a trigger swallows one."""
     primary = table.primary_key.columns if table.primary_key is not None else ()
     kept = QName(journal.schema, quarantine_name(table.name))
     names = ", ".join([quote(column.name) for column in table.columns if column.generated is None])
@@ -124,14 +137,21 @@ def mark(journal: Journal, entry: int) -> str:
 
 
 def _marked(statement: str, journal: Journal, entry: int, insert: str | None = None) -> str:
-    """A statement that takes something back, and the mark on the journal's line."""
+    """A statement that takes something back, and the mark on the journal's line.
+
+    What could not be taken back may be tried again: the line is only done with when nothing of it is left.
+    """
     parts = [f"undone as ({statement})"]
-    counted = "undone"
+    counted, result = "undone", "count(*)"
     if insert is not None:
         parts.append(f"inserted as ({insert})")
         counted = "inserted"
+        lost = "((select count(*) from undone) - count(*))"
+        result = f"case when {lost} = 0 then count(*) else ({lost} || ' rows were swallowed by a trigger')::bigint end"
+    parts.append(f"counted as (select count(*) as n from {counted})")
     parts.append(
-        f"marked as (update {journal.table('journal')} set undone = clock_timestamp(),"
-        f" undone_rows = (select count(*) from {counted}) where entry = {entry})"
+        f"marked as (update {journal.table('journal')} set undone_rows = coalesce(undone_rows, 0) + n,"
+        " undone = case when coalesce(undone_rows, 0) + n >= rows then clock_timestamp() end"
+        f" from counted where entry = {entry})"
     )
-    return f"with {', '.join(parts)} select count(*) from {counted}"
+    return f"with {', '.join(parts)} select {result} from {counted}"

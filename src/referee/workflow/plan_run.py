@@ -74,7 +74,9 @@ class _PlanExecution:
         writer = Writer(self._session, self.wish.limits, self.tell, hold)
         try:
             purpose = {"schema_before": self.plan.schema_before, "steps": [step.sql for step in self.plan.steps]}
-            run = journals.begin(writer.session, self.wish.journal, "plan", purpose, __version__)
+            run = writer.steadily(
+                lambda session: journals.begin(session, self.wish.journal, "plan", purpose, __version__)
+            )
             if not run.resumed and not any_schema:
                 self._check_schema(writer, run.journal)
             patience = self.wish.limits.patience
@@ -85,7 +87,9 @@ class _PlanExecution:
             if result.is_done:
                 self.tell("verifying")
                 broken = self._verify(writer)
-                journals.end(writer.session, run.journal, {"steps": len(done), "broken": len(broken)})
+                ending = {"steps": len(done), "broken": len(broken)}
+                journal = run.journal
+                writer.steadily(lambda session: journals.end(session, journal, ending))
             seconds = round(time.monotonic() - began, 3)
             return PlanRun(result.run, result.database, done, result.to_do, broken, run.resumed, seconds)
         finally:
@@ -142,12 +146,12 @@ class _PlanExecution:
     def _namespaces(self) -> Mapping[str, bool]:
         return {name: one.managed for name, one in self.subject.schema.namespaces.items()}
 
-    def _count(self, work: Work) -> int:
+    def _count(self, work: Work) -> int | None:
         question = work.question
         answers = scan_rows(
             self.subject.connect, self.subject.schema, [question], {question.id: None}, self.wish.scan
         ).answers
-        return answers[0].violations
+        return answers[0].violations if answers[0].complete else None
 
     def _verify(self, writer: Writer) -> tuple[tuple[str, int], ...]:
         """The plan's own questions that find rows."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from hashlib import blake2b
 from typing import cast, get_args
 
 from referee import __version__
@@ -81,7 +83,9 @@ def prepare(
     scan = scan_subject(subject, ScanWish(wish.scan, wish.only), tell)
     wrong = [answer.question for answer in scan.answers if answer.violations]
     known, unknown = fillings(subject.schema, wrong, config.answers)
-    actions = choose(subject.schema, scan.answers, Wanted(wish.actions, wish.touch, wish.pairs, unknown))
+    accounts = {mirror.target: identity.source for identity in subject.identities.all for mirror in identity.mirrors}
+    wanted = Wanted(wish.actions, wish.touch, wish.pairs, unknown, accounts)
+    actions = choose(subject.schema, scan.answers, wanted)
     values = {
         id_: tuple(ColumnValue(column, text) for column, text in filling.values.items())
         for id_, filling in known.items()
@@ -122,22 +126,25 @@ class _Execution:
 
         writer = Writer(self._session, self.wish.limits, self.tell, hold)
         try:
-            run = journals.begin(writer.session, self.wish.journal, "repair", self._purpose(), __version__)
-            outcomes = tuple(self._do_all(writer, run.journal))
+            run = writer.steadily(
+                lambda session: journals.begin(session, self.wish.journal, "repair", self._purpose(), __version__)
+            )
+            journal = run.journal
+            done = list(self._do_all(writer, journal))
             self.tell("asking once more")
             answers = self._ask_again([action.question for action in self.plan.actions])
             result = RowRepair(
-                run.journal.run,
+                journal.run,
                 self.subject.name,
                 self.plan,
-                outcomes,
+                tuple(self._in_all(done, writer, journal)),
                 answers,
                 run.resumed,
-                journals.totals(writer.session, run.journal),
+                writer.steadily(lambda session: journals.totals(session, journal)),
                 round(time.monotonic() - began, 3),
             )
             if result.is_finished:
-                journals.end(writer.session, run.journal, _summary(result))
+                writer.steadily(lambda session: journals.end(session, journal, _summary(result)))
             return result
         finally:
             writer.close()
@@ -148,16 +155,15 @@ class _Execution:
     def _purpose(self) -> dict[str, object]:
         """What a later process must want too, to go on with this run."""
         wish = self.wish
-        return {"only": wish.only, "actions": wish.actions, "touch": wish.touch, "pairs": len(wish.pairs)}
+        pairs = blake2b(repr(wish.pairs).encode(), digest_size=8).hexdigest() if wish.pairs else ""
+        return {"only": wish.only, "actions": wish.actions, "touch": wish.touch, "pairs": pairs}
 
     def _do_all(self, writer: Writer, journal: Journal) -> Iterator[Outcome]:
         self._make_ready(writer, journal)
         schema = self.subject.schema
         throttle = Throttle(self.wish.max_load, self.tell)
         patience = self.wish.limits.patience
-        repairer = Repairer(
-            writer, schema, journal, self._counter(writer), self.watch, patience=patience, throttle=throttle
-        )
+        repairer = Repairer(writer, schema, journal, self._count_left, self.watch, patience=patience, throttle=throttle)
         self.watch.expect(action.rows for action in self.plan.actions if action.does_something)
         for action in self.plan.actions:
             works = list(works_of(schema, action, self.fillings, journal))
@@ -170,20 +176,26 @@ class _Execution:
         """Tables for rows that are moved, and old and new ids."""
         schema = self.subject.schema
         for action in self.plan.actions:
-            if action.pairs:
-                journals.add_pairs(writer.session, journal, action.question.id, action.pairs)
+            writer.steadily(partial(_keep_pairs, journal, action))
             for work in works_of(schema, action, self.fillings, journal):
                 if work.table is not None:
                     for table in (work.table, *tables_of(work.branches)):
-                        writer.session.run(repairs.quarantine_table(journal.schema, table.name))
+                        text = repairs.quarantine_table(journal.schema, table)
+                        writer.steadily(partial(_run, text))
 
-    def _counter(self, writer: Writer) -> Callable[[Work], int]:
-        def count(work: Work) -> int:
-            if work.among is not None:
-                return int(writer.read([repairs.remaining(work.question, work.among)])[0][0][0])
-            return self._ask_again([work.question])[0].violations
+    def _count_left(self, work: Work) -> int | None:
+        question = work.question
+        if work.among is not None:
+            question = replace(question, applies=f"{question.applies} and {work.among}")
+        answer = self._ask_again([question])[0]
+        return answer.violations if answer.complete else None
 
-        return count
+    def _in_all(self, outcomes: Sequence[Outcome], writer: Writer, journal: Journal) -> Iterator[Outcome]:
+        """The outcomes, with the origins that the journal has: also of what was done before the run was cut short."""
+        told = writer.steadily(lambda session: journals.origins(session, journal))
+        for outcome in outcomes:
+            origins = told.get(outcome.action.question.id) if outcome.action.kind == "create" else None
+            yield replace(outcome, origins=origins) if origins else outcome
 
     def _ask_again(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
         asked = list({question.id: question for question in questions}.values())
@@ -222,6 +234,12 @@ def read_pairs(path: str | os.PathLike[str]) -> tuple[tuple[str, str], ...]:
     pairs = {old.strip(): new.strip() for old, new in rows[1:]}
     if len(pairs) != len(rows) - 1:
         raise ReadError(f"The map {os.fspath(path)} has an old id twice.")
+    chained = next((old for old, new in pairs.items() if new in pairs), None)
+    if chained is not None:
+        raise ReadError(
+            f"The map {os.fspath(path)} leads from {chained} to {pairs[chained]}, which is an old id too. Write the "
+            "id of today beside each old one."
+        )
     return tuple(sorted(pairs.items()))
 
 
@@ -240,6 +258,14 @@ def refuse_standby(session: Session) -> None:
             f"{session.place} is a hot standby: it can be scanned, but nothing can be written there. Repair the "
             "primary."
         )
+
+
+def _keep_pairs(journal: Journal, action: Action, session: Session) -> None:
+    journals.set_pairs(session, journal, action.question.id, action.pairs)
+
+
+def _run(text: str, session: Session) -> None:
+    session.run(text)
 
 
 def _joined(action: Action, outcomes: Sequence[Outcome]) -> Outcome:

@@ -142,12 +142,24 @@ def questions(subject: Subject, wish: ScanWish) -> Iterator[Question]:
                 yield mails
     if wish.identities:
         return
+    own = journals(subject.schema)
     for key in sorted(subject.schema.foreign_keys(), key=lambda key: key.ref):
+        if key.table.schema in own:
+            continue
         if key.target.columns and (wish.managed or not _is_platforms(subject.schema, key)):
             yield ask_for.orphans(key)
     for problem in UndeclaredReference().check(subject.schema, subject.identities):
-        if problem.table is not None and problem.expected_target is not None:
+        if problem.table is not None and problem.expected_target is not None and problem.table.schema not in own:
             yield ask_for.undeclared(problem.table, problem.columns[0], problem.expected_target)
+
+
+def journals(schema: Schema) -> frozenset[str]:
+    """The schemas in which repairs keep their journals, with the rows that were moved out of the way."""
+    return frozenset(
+        name.schema
+        for name, table in schema.tables.items()
+        if name.name == "run" and table.column("wish") is not None and QName(name.schema, "pairs") in schema.tables
+    )
 
 
 def _is_platforms(schema: Schema, key: ForeignKey) -> bool:
