@@ -104,9 +104,22 @@ FAULTS = (
         "alter-function",
         _FUNCTION,
         WARNING,
-        "42P01",
-        ("a name without a schema is looked up in the search_path of the caller instead of public",),
+        None,
+        (
+            "a name without a schema is looked up in the search_path of the caller instead of public",
+            "nothing fails until the next edit",
+        ),
         rules=("unsafe-sync-trigger",),
+    ),
+    Fault(
+        "search_path changed",
+        "alter function public.handle_new_user() set search_path = extensions",
+        "alter-function",
+        _FUNCTION,
+        WARNING,
+        None,
+        ("a name without a schema is looked up in extensions instead of public",),
+        at_fault=None,
     ),
     Fault(
         "body stale",
@@ -216,7 +229,10 @@ FAULTS = (
         "public.users.email",
         WARNING,
         "22001",
-        ("holds character varying(50) instead of text",),
+        (
+            "holds character varying(50) instead of text",
+            "so is the sign-up in which public.handle_new_user() writes it",
+        ),
         at_fault=None,
     ),
 )

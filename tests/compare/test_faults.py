@@ -67,19 +67,52 @@ def test_a_fault_is_told_and_removed(server: Server, fixed: str, other: str, fau
     assert is_equal(differences(server, fixed, other))
 
 
+NOISE = """
+alter table public.songs rename constraint songs_created_by_fkey to made_by;
+alter index public.songs_created_by_idx rename to made_by_idx;
+alter trigger songs_stamp_edit on public.songs rename to stamp;
+comment on table public.users is 'People';
+create or replace function public.touch_updated_date() returns trigger language plpgsql
+set search_path = '' as $$ begin
+  -- Now, whatever the client says
+  new.updated_date = NOW(); return new;
+end $$;
+"""
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
-def test_the_side_on_which_it_happened_does_not_matter(
+def test_neither_noise_nor_the_side_on_which_it_happened_matters(
     server: Server, fixed: str, fixed_again: str, other: str, fault: Fault
 ) -> None:
     with server.connect(other, server.superuser) as session:
+        session.run(NOISE)
         session.run(fault.sql)
-    [judged] = differences(server, other, fixed).comparison.differences
-    # Two bodies of which no rule says anything are as good as each other: then the right side is to follow the left.
-    assert judged.affected == ("right" if fault.name == "body stale" else "left")
+    found = differences(server, other, fixed).comparison
+    [judged] = found.differences
+    assert {folded.kind: folded.count for folded in found.folded} == {"names": 3, "formatting": 1}
+    # Two functions of which no rule says anything are as good as each other: then the right is to follow the left.
+    assert judged.affected == ("right" if fault.name in ("body stale", "search_path changed") else "left")
     assert judged.at_fault == ("left" if fault.at_fault else None)
     assert judged.severity == fault.severity
     assert not run(server, other if judged.fix.side == "left" else fixed_again, judged.fix.statements).failures
-    assert is_equal(differences(server, fixed_again, other))
+    assert differences(server, fixed_again, other).comparison.differences == ()
+
+
+def test_each_of_several_faults_has_the_rules_that_speak_of_it(server: Server, fixed: str, other: str) -> None:
+    chosen = ("trigger dropped", "key not enforced", "identity key dropped", "index dropped")
+    faults = {fault.object: fault for fault in FAULTS if fault.name in chosen}
+    with server.connect(other, server.superuser) as session:
+        for fault in faults.values():
+            session.run(fault.sql)
+    found = {
+        str(judged.difference.object): judged for judged in differences(server, fixed, other).comparison.differences
+    }
+    assert found.keys() == faults.keys()
+    for name, fault in faults.items():
+        assert found[name].at_fault == "right"
+        assert set(fault.rules) <= set(found[name].because)
+    spoken = [rule for judged in found.values() for rule in judged.because]
+    assert spoken.count("unlinked-mirror") == spoken.count("unindexed-foreign-key") == 1
 
 
 def test_a_missing_migration_is_told_with_what_it_makes(server: Server, fixed: str) -> None:

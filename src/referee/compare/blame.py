@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 from referee.compare.world import World
+from referee.model import change as changes
 from referee.model.change import Change
 from referee.model.comparison import Difference, Side
 from referee.model.finding import Problem, Severity
@@ -118,6 +119,9 @@ def _closest(
     right: World,
 ) -> list[int]:
     """The differences that a problem most likely comes from."""
+    cured = [at for at, one in enumerate(differences) if _would_cure(one, problem)]
+    if cured:
+        return cured
     scores: dict[int, int] = defaultdict(int)
     for ref, weight in _about(problem).items():
         for at, other_weight in index.get(ref, ()):
@@ -127,6 +131,23 @@ def _closest(
         scores = {at: 1 for at, one in enumerate(differences) if _concerns_identities(one, left, right)}
     best = max(scores.values(), default=0)
     return [at for at, score in scores.items() if score == best]
+
+
+def _would_cure(difference: Difference, problem: Problem) -> bool:
+    """Whether what removes a difference is what the rule itself would do."""
+    remedy = problem.remedy
+    if remedy is None:
+        return False
+    return any(_does_the_same(remedy.change, change) for change in (*difference.forward, *difference.backward))
+
+
+def _does_the_same(remedy: Change, change: Change) -> bool:
+    """Whether a change is what a remedy stands for. Other remedies name the object of the difference anyway."""
+    if isinstance(remedy, changes.CreateIndex) and isinstance(change, changes.AddIndex):
+        return (remedy.table, remedy.columns) == (change.index.table, change.index.columns)
+    if isinstance(remedy, changes.AddIdentityKey) and isinstance(change, changes.CreateForeignKey):
+        return (remedy.mirror, remedy.source) == (Target(change.key.table, change.key.columns), change.key.target)
+    return False
 
 
 def _concerns_identities(difference: Difference, left: World, right: World) -> bool:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from referee.compare.ground import held, lets_through
-from referee.compare.world import World, effects, listed, mentions, sentence
+from referee.compare.world import World, bare_names, effects, listed, mentions, sentence
 from referee.model import change as changes
 from referee.model.change import Change
 from referee.model.comparison import Consequence
 from referee.model.finding import Severity
 from referee.model.identity import Mirror
-from referee.model.names import QName, Ref, Target, quote
+from referee.model.names import FunctionName, QName, Ref, Target, quote
 from referee.model.schema import ForeignKey, Function, Grant, Index, Policy, Table, Trigger
 from referee.sql.expressions import read_expression, session_identity_in
 
@@ -240,8 +240,13 @@ def _security(step: Step, former: Function, function: Function) -> _Told | None:
 def _path(former: Function, function: Function) -> _Told | None:
     if former.search_path == function.search_path:
         return None
-    told = f"a name without a schema is looked up in {_looked_up(function)} instead of {_looked_up(former)}"
-    return f"in {function.name}, {told}", WARNING, "42P01"
+    where = f"in {_looked_up(function)} instead of {_looked_up(former)}"
+    names = bare_names(function)
+    if names:
+        verb = "is" if len(names) == 1 else "are"
+        return f"in {function.name}, {listed(map(quote, names))} {verb} looked up {where}", WARNING, "42P01"
+    told = f"in {function.name}, a name without a schema is looked up {where}"
+    return f"{told}; all tables in it have theirs, so nothing fails until the next edit", WARNING, None
 
 
 def _looked_up(function: Function) -> str:
@@ -608,6 +613,7 @@ def _column_type(step: Step, change: changes.AlterColumnType) -> Consequence:
     former = column.type if column is not None else "another type"
     keys = [key.ref for key in table.foreign_keys if ref.part in key.columns] if table is not None else []
     keys += [key.ref for key in step.before.schema.referencing.get(ref.owner, ()) if ref.part in key.target.columns]
+    filled = _filled_at_sign_up(step.after, ref)
     if _widens(former, change.type) and not keys:
         return _say(
             f"{ref} holds {change.type} instead of {former}, and every value fits", INFO, f"whoever uses {ref.owner}"
@@ -616,7 +622,21 @@ def _column_type(step: Step, change: changes.AlterColumnType) -> Consequence:
     if keys:
         told += f", and {listed(keys)} compares it with another type"
         return _say(told, ERROR, f"whoever uses {ref.owner}", _misfit(change.type))
+    if filled:
+        told += f", and so is the sign-up in which {filled} writes it"
+        return _say(told, WARNING, "every user who signs up with such a value", _misfit(change.type))
     return _say(told, WARNING, f"whoever uses {ref.owner}", _misfit(change.type))
+
+
+def _filled_at_sign_up(world: World, column: Ref) -> FunctionName | None:
+    """The function that writes a column of a mirror when somebody signs up."""
+    for name, mirrors in world.sync_functions.items():
+        function = world.schema.functions.get(name)
+        if function is not None and any(mirror.table == column.owner for mirror in mirrors):
+            told = {f"fills {column.owner}.{column.part}", f"fills {column.owner.name}.{column.part}"}
+            if told.intersection(effects(function)):
+                return name
+    return None
 
 
 _WIDER = (("smallint", "integer", "bigint", "numeric"), ("real", "double precision"), ("character varying", "text"))

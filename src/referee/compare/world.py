@@ -12,7 +12,7 @@ from referee.model.identity import Identities, Identity, Mirror, Reference
 from referee.model.names import FunctionName, QName, Ref
 from referee.model.schema import ForeignKey, Function, Policy, Schema, Table, Trigger
 from referee.platforms import Platform
-from referee.sql.bodies import read_body, writes
+from referee.sql.bodies import read_body, reads, writes
 from referee.sql.tokens import tokens
 from referee.sql.tree import Body
 
@@ -148,6 +148,16 @@ def _effects(body: Body) -> Iterator[str]:
         yield f"{verb} {name}"
         for assignment in query.assignments:
             yield f"fills {name}.{assignment.column}"
+
+
+def bare_names(function: Function) -> tuple[str, ...]:
+    """The tables that the body of a function names without their schema."""
+    body = read_body(function.language, function.body)
+    found: dict[str, None] = {}
+    for _, query in (*reads(body), *writes(body)):
+        uses = query.sources if query.target is None else (query.target, *query.sources)
+        found.update(dict.fromkeys([use.name for use in uses if not use.schema and use.name not in query.derived]))
+    return tuple(found)
 
 
 def sentence(text: str) -> str:
