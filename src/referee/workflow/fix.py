@@ -62,7 +62,8 @@ def fix(
     config = config if config is not None else read_config(path)
     request = request or Request()
     reading = read(path, config)
-    history = shipped(reading.migrations, request.db, request.password, request.shipped_through)
+    tables = [table.name for table in reading.replayed.schema.own_tables]
+    history = shipped(reading.migrations, request.db, request.password, request.shipped_through, tables)
     way, because = _way(request, history)
     _must_be_editable(reading.migrations, way)
     tell("composing")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from referee.errors import UsageError
+from referee.model.names import QName
 from referee.model.repair import Way
 from referee.postgres.session import connect, describe
 from referee.read.projects import Migrations
 from referee.read.supabase import MIGRATION
 
 _HISTORY = "select version from supabase_migrations.schema_migrations"
+_MADE = "select min(name) from unnest(%s::text[]) as made (name) where to_regclass(name) is not null"
 _HAS_HISTORY = "select to_regclass('supabase_migrations.schema_migrations') is not null"
 
 
@@ -24,15 +27,18 @@ class Shipped:
     because: str
 
 
-def shipped(migrations: Migrations, url: str | None, password: str | None, through: str | None) -> Shipped:
+def shipped(
+    migrations: Migrations, url: str | None, password: str | None, through: str | None, tables: Iterable[QName] = ()
+) -> Shipped:
     """What is known of the files that have run; without evidence all may have.
 
+    ``tables`` are those that the files make: a database that has one has run some file, whatever its history says.
     Raises UsageError for a version that no file has, and ServerError for a database that cannot be read.
     """
     if through is not None:
         return _through(migrations, through)
     if url is not None:
-        return _in_database(migrations, url, password)
+        return _in_database(migrations, url, password, tables)
     return Shipped(False, frozenset(), "nothing says that no database has run the files")
 
 
@@ -54,13 +60,16 @@ def _through(migrations: Migrations, through: str) -> Shipped:
     return Shipped(True, frozenset(paths[: paths.index(last) + 1]), f"--shipped-through says that {last} has run")
 
 
-def _in_database(migrations: Migrations, url: str, password: str | None) -> Shipped:
+def _in_database(migrations: Migrations, url: str, password: str | None, tables: Iterable[QName]) -> Shipped:
     where = describe(url)
     with connect(url) if password is None else connect(url, password=password) as session:
         if not session.value(_HAS_HISTORY):
             return Shipped(False, frozenset(), f"{where} keeps no history of migrations")
         versions = {version for (version,) in session.rows(_HISTORY)}
+        made = session.value(_MADE, [[str(table) for table in tables]])
     ran = frozenset(source.path for source in migrations.files if version_of(source.path) in versions)
+    if made is not None and not ran:
+        return Shipped(False, ran, f"{where} has the table {made}, though its history holds none of the files")
     count = f"{len(ran)} of {len(migrations.files)} files"
     return Shipped(True, ran, f"the history of {where} holds {count}")
 
