@@ -244,7 +244,7 @@ def test_the_configuration_can_name_a_mirror() -> None:
 def test_a_trigger_that_does_not_fire_is_evidence_but_fills_nothing(state: str) -> None:
     text = UNLINKED + SYNC + f"alter table auth.users {state} trigger on_auth_user_created;"
     # On the platform only the owner of auth.users may do that.
-    text = text.replace("alter table auth.users", "set role supabase_auth_admin; alter table auth.users")
+    text = text.replace("alter table auth.users", "grant supabase_auth_admin to postgres; alter table auth.users")
     mirror = mirrors_of(text)["public.users(id)"]
     assert (mirror.synced_by, mirror.complete) == ((), False)
     assert "but it is disabled" in mirror.evidence[0].detail

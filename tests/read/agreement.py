@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from referee.model.names import quote
 from referee.model.origins import Gap
@@ -38,13 +38,15 @@ _INCOMPARABLE = {"View": {"definition"}, "Exclusion": {"definition"}}
 _WORD = re.compile(r"\w+")
 #: Kinds of gaps that say that the effect of a statement is not known.
 _UNKNOWN = frozenset({"dynamic-sql", "conditional", "unsupported"})
-#: Words that differences and statements share without naming anything.
-_COMMON = frozenset(
-    """
-    table view function schema role public columns constraint default keys index as only the extension type domain enum
-    grants policies triggers checks foreign_keys indexes name owner
-    """.split()
-)
+#: The SQLSTATEs of class 23: rows that are in the way of a constraint. No replay looks at rows.
+_ROWS = "23"
+
+
+class Difference(NamedTuple):
+    """One fact on which the readers differ: the name of the table, function, ... without its schema, and the fact."""
+
+    name: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -56,25 +58,34 @@ class Readings:
     failures: tuple[Failure, ...]
 
     @cached_property
-    def differences(self) -> list[str]:
+    def differences(self) -> list[Difference]:
         return differences(self.replayed.schema, self.catalog)
 
     @cached_property
     def unexplained(self) -> list[str]:
-        """The differences that no gap accounts for."""
-        known = self._named_in_gaps | self._kept_with_gaps
-        return [text for text in self.differences if known.isdisjoint(_WORD.findall(text.partition(":")[0]))]
+        """The differences that no gap accounts for: none has its span in a statement that names the object."""
+        return [
+            difference.text
+            for difference in self.differences
+            if difference.name not in self._kept_with_gaps and not self._is_in_doubt(difference.name)
+        ]
+
+    def _is_in_doubt(self, name: str) -> bool:
+        word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+        return any(word.search(text) for text in self._in_doubt)
 
     @cached_property
-    def _named_in_gaps(self) -> set[str]:
-        """The words of statements of which the replay says that it does not know what they do."""
-        words: set[str] = set()
+    def _in_doubt(self) -> list[str]:
+        """The statements of which the replay says that it does not know what they do."""
+        found = []
         for source in self.replayed.origins.sources.values():
             starts = [start for gap, start in self._gaps_of(source) if gap.kind in _UNKNOWN or "taken" in gap.message]
-            for cut in split(source.text) if starts else ():
-                if any(cut.start <= start < cut.end for start in starts):
-                    words.update(_WORD.findall(cut.text(source.text)))
-        return words - _COMMON
+            found += [
+                cut.text(source.text)
+                for cut in (split(source.text) if starts else ())
+                if any(cut.start <= start < cut.end for start in starts)
+            ]
+        return found
 
     def _gaps_of(self, source: Source) -> Iterator[tuple[Gap, int]]:
         for gap in self.replayed.gaps:
@@ -102,16 +113,25 @@ class Readings:
 
         Left out are those that fail because of something that was kept with a gap.
         """
-        known = self._named_in_gaps | self._kept_with_gaps
+        known = self._kept_with_gaps | self._refused
         return [
             f"{self._quote(failure.path, failure.start, failure.end)}: {_said(failure)}"
             for failure in self.failures
-            if not failure.report.sqlstate.startswith("23")  # rows are not looked at
+            if not failure.report.sqlstate.startswith(_ROWS)
             and not any(_is_inside(gap, failure) for gap in self.replayed.gaps)
             and (text := self._text(failure.path, failure.start, failure.end))
             and known.isdisjoint(_WORD.findall(text))
             and read_script(text).statements
         ]
+
+    @cached_property
+    def _refused(self) -> set[str]:
+        """The words of what the server refused and the replay took as if it had run."""
+        return {word for text in self._in_doubt for word in _WORD.findall(text)} & self._only_replayed
+
+    @cached_property
+    def _only_replayed(self) -> set[str]:
+        return {difference.name for difference in self.differences if "only the replay" in difference.text}
 
     @cached_property
     def false_alarms(self) -> list[str]:
@@ -158,17 +178,24 @@ def _statements(source: Source) -> Iterator[Statement]:
         yield Statement(cut.start, cut.end, cut.text(source.text), data)
 
 
-def differences(replayed: Schema, catalog: Schema) -> list[str]:
-    """Where the replayed schema is not what the catalog says, a line for each fact."""
+def differences(replayed: Schema, catalog: Schema) -> list[Difference]:
+    """Where the replayed schema is not what the catalog says, fact by fact."""
     return list(_differences(replayed, catalog))
 
 
-def _differences(replayed: Schema, catalog: Schema) -> Iterator[str]:
+def _differences(replayed: Schema, catalog: Schema) -> Iterator[Difference]:
     for part in ("tables", "views", "functions", "enums", "domains", "composites", "extensions"):
-        yield from _of_maps(part.removesuffix("s"), getattr(replayed, part), getattr(catalog, part))
-    yield from _of_maps("schema", _namespaces(replayed), _namespaces(catalog))
+        yield from _of_objects(part.removesuffix("s"), getattr(replayed, part), getattr(catalog, part))
+    yield from _of_objects("schema", _namespaces(replayed), _namespaces(catalog))
     roles = {name: role for name, role in catalog.roles.items() if name in replayed.roles or not role.superuser}
-    yield from _of_maps("role", replayed.roles, roles)
+    yield from _of_objects("role", replayed.roles, roles)
+
+
+def _of_objects(kind: str, replayed: Mapping[Any, Any], catalog: Mapping[Any, Any]) -> Iterator[Difference]:
+    for name in sorted(replayed.keys() | catalog.keys()):
+        bare = name if isinstance(name, str) else name.name
+        left, right = ({name: things[name]} if name in things else {} for things in (replayed, catalog))
+        yield from (Difference(bare, text) for text in _of_maps(kind, left, right))
 
 
 def _namespaces(schema: Schema) -> dict[str, Any]:

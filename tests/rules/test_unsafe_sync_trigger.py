@@ -9,7 +9,7 @@ from tests.rules.checking import lines, problems
 from tests.rules.sync import INSERT, function, mirror, sync, trigger
 
 RULE = UnsafeSyncTrigger()
-DISABLE = "set role supabase_auth_admin; alter table auth.users disable trigger on_handle_new_user;"
+DISABLE = "grant supabase_auth_admin to postgres; alter table auth.users disable trigger on_handle_new_user;"
 
 
 def keys(text: str, least: Severity = Severity.WARNING) -> list[str]:

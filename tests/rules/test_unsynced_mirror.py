@@ -7,7 +7,7 @@ from tests.rules.checking import problems
 RULE = UnsyncedMirror()
 USERS = "create table public.users (id uuid primary key references auth.users (id));"
 BANDS = "create table public.bands (owner uuid references public.users (id), other uuid references public.users (id));"
-DISABLE = "set role supabase_auth_admin; alter table auth.users disable trigger on_auth_user_created;"
+DISABLE = "grant supabase_auth_admin to postgres; alter table auth.users disable trigger on_auth_user_created;"
 
 
 def the_problem(text: str) -> Problem:

@@ -165,7 +165,8 @@ def _supabase() -> Platform:
         name="supabase",
         superuser="supabase_admin",
         migration_role="postgres",
-        migration_path=("$user", "public", "extensions"),
+        # The host's setting has a backslash in it, so that it names a schema and not the user's.
+        migration_path=("\\$user", "public", "extensions"),
         roles=(_read("supabase/10_roles.sql"),),
         files=tuple(_read(f"supabase/{name}") for name in _FILES),
         modes={mode: (_read(f"supabase/90_{mode}.sql"),) for mode in ("exposed", "revoked")},

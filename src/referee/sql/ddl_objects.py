@@ -84,6 +84,7 @@ def create_function(context: Context, tree: Tree) -> CreateFunction:
         any(part.get("mode") == "FUNC_PARAM_TABLE" for part in outputs),
         _defaults(context, inputs),
         tuple([part.get("name", "") for part in outputs if part.get("mode") != "FUNC_PARAM_INOUT"]),
+        _boolean(options.get("leakproof")),
     )
 
 

@@ -216,6 +216,7 @@ class CreateFunction(Record, frozen=True):
     """The default of each argument as text; empty where there are none."""
     outputs: tuple[str, ...] = ()
     """The names of the arguments that only come out."""
+    leakproof: bool = False
 
 
 RoutineKind = Literal["function", "procedure", "routine", "aggregate"]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from referee.model.origins import GapKind
 from referee.read.replay import chronicle
 from referee.read.replay.catalogs import Catalogs
+from referee.read.replay.functions import call
 from referee.read.replay.refused import Refused
 from referee.read.replay.session import Session
 from referee.sql import tokens
@@ -19,7 +20,7 @@ from referee.sql.evaluate import MOST_ROWS, UNKNOWN, Value, evaluate, rows_of
 from referee.sql.parse import SqlSyntaxError
 from referee.sql.script import read_statement
 from referee.sql.statements import Action, Do, Statement, Written
-from referee.sql.tree import Query, Step, Variable
+from referee.sql.tree import Call, Query, Step, Variable
 
 Attempt = Callable[[Session, Action], None]
 
@@ -154,7 +155,7 @@ class _Block:
     def _round(self, first: int, last: int, loops: tuple[int, ...]) -> bool:
         """One round of a loop; whether it goes on."""
         inside = {handler for step in self.steps[first:last] for handler in (*step.handlers, step.in_handler)}
-        for handler in inside - set(self.steps[first].handlers):
+        for handler in inside - set(self.steps[loops[-1]].handlers):
             self.caught.discard(handler)
             self.starts.pop(handler, None)
         try:
@@ -234,6 +235,7 @@ class _Block:
             return
         if step.query is not None:
             self._require_tables(step.query)
+            self._note_calls(step.query, step)
         if step.query is not None and step.query.into:
             self._select_into(step, step.query.into, certain)
         elif step.query is not None and step.query.action in ("insert", "update", "delete"):
@@ -246,6 +248,12 @@ class _Block:
             self.variables["found"] = UNKNOWN if rows is None or not certain else bool(rows)
         else:
             self.variables["found"] = UNKNOWN
+
+    def _note_calls(self, query: Query, step: Step) -> None:
+        """What is called may change the schema too."""
+        self.session.span = self.session.at(self.record.place(step.start), self.record.place(step.end))
+        called = [output.value for output in query.outputs]
+        call(self.session, [Written(value.schema, value.name) for value in called if isinstance(value, Call)])
 
     def _require_tables(self, query: Query) -> None:
         """A query that names a table which is not there ends the block, whatever it is about."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from referee.read.replay.roles import require_owner, require_reference
 from referee.read.replay.session import Session
 from referee.read.replay.state import TableState, index_below, is_alike
 from referee.read.replay.uses import Thing
-from referee.sql.mentions import mentions
+from referee.sql.mentions import Mention, mentions
 from referee.sql.statements import Constraint, CreateIndex, Written
 
 _ACTIONS: dict[str, Action] = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
@@ -425,6 +426,8 @@ def create_index(session: Session, record: CreateIndex) -> None:
         return
     table = session.table(record.table)
     _require_index_columns(table, record)
+    _require_immutable(session, record.parts, "expression")
+    _require_immutable(session, record.predicate or "", "predicate")
     schema = table.name.schema
     if record.name is not None and session.state.has_relation(QName(schema, record.name)):
         if record.if_not_exists:
@@ -464,6 +467,40 @@ def _require_index_columns(table: TableState, record: CreateIndex) -> None:
         if text and not table.open:
             named = [mention.name for mention in mentions(text) if mention.kind == "column" and mention.table is None]
             require_columns(table, [name for name in named if name not in ("*", table.name.name)])
+
+
+# What of Postgres looks at the clock, at chance or at the session (pg_proc.provolatile, PostgreSQL 18).
+_MUTABLE = frozenset(
+    """
+    clock_timestamp current_setting gen_random_uuid now random statement_timestamp timeofday transaction_timestamp
+    """.split()
+)
+_MUTABLE_WORDS = re.compile(
+    r"'[^']*'|\"[^\"]*\"|\b(current_(?:date|role|time|timestamp|user)|localtime|localtimestamp|session_user)\b",
+    re.IGNORECASE,
+)
+
+
+def _require_immutable(session: Session, text: str, what: str) -> None:
+    """Raises Refused where an index rests on something that is known not to be immutable."""
+    if text and (
+        any(found[1] for found in _MUTABLE_WORDS.finditer(text))
+        or any(_is_mutable(session, mention) for mention in mentions(text) if mention.kind == "function")
+    ):
+        raise Refused("42P17", f"functions in index {what} must be marked IMMUTABLE")
+
+
+def _is_mutable(session: Session, call: Mention) -> bool:
+    state = session.state
+    found = [
+        state.functions[one]
+        for name in session.candidates(Written(call.schema, call.name))
+        for one in state.overloads.get(name, ())
+    ]
+    if not found:
+        return call.schema in (None, "pg_catalog") and call.name in _MUTABLE
+    # A function in SQL may be taken apart, so that only what is in it counts.
+    return all(one.language == "plpgsql" and one.volatility != "immutable" for one in found)
 
 
 def _materialized_view(session: Session, written: Written) -> QName | None:

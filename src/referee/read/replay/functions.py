@@ -12,8 +12,8 @@ from referee.model.origins import BodyOrigin
 from referee.model.schema import Function, Trigger, View
 from referee.read.replay import chronicle
 from referee.read.replay.names import require_names
-from referee.read.replay.refused import Refused, missing, missing_column
-from referee.read.replay.roles import require_owner, require_trigger
+from referee.read.replay.refused import Refused, missing, missing_column, missing_schema
+from referee.read.replay.roles import require_owner, require_superuser, require_trigger
 from referee.read.replay.session import Session
 from referee.read.replay.state import TableState
 from referee.read.replay.tables import place_for
@@ -32,6 +32,8 @@ def create_function(session: Session, record: CreateFunction) -> None:
     )
     if record.language not in _LANGUAGES and record.language not in session.state.extensions:
         raise missing("language", record.language)
+    if record.leakproof:
+        require_superuser(session, f"the leakproofness of {name}")
     function = _function(session, record, name)
     former = session.state.functions.get(name)
     if former is not None and not session.gives_way(former.ref):
@@ -41,6 +43,8 @@ def create_function(session: Session, record: CreateFunction) -> None:
         require_owner(session, former.owner, place)
     session.state.functions[name] = function
     if former is None:
+        if place in session.state.overloads:
+            session.known_words -= {place.name}  # which of them is meant must be told anew
         session.state.overloads[place] = (*session.state.overloads.get(place, ()), name)
     if record.defaults or record.outputs:
         session.state.signatures[name] = (record.defaults, record.outputs)
@@ -105,6 +109,10 @@ def _returns(session: Session, record: CreateFunction, name: FunctionName) -> st
 
 def _settings(session: Session, settings: Iterable[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
     found = [(name, _current(session, name) if value is None else value) for name, value in settings]
+    for name, _ in found:
+        if "." in name and not name.startswith("plpgsql."):
+            # Postgres knows the setting of no module that is not loaded, so it cannot say who else may change it.
+            require_superuser(session, f"the setting {name} of a function")
     return tuple([(name, value) for name, value in found if value is not None])
 
 
@@ -276,6 +284,10 @@ _DDL = re.compile(r"\b(?:execute|create|alter|drop|grant|revoke)\b", re.IGNORECA
 def call(session: Session, names: Iterable[Written]) -> None:
     """SELECT of functions: what they do to the schema is not followed."""
     for written in names:
+        if written.schema is not None and written.schema not in session.state.namespaces:
+            if written.schema != "information_schema" and not written.schema.startswith("pg_"):
+                raise missing_schema(written.schema)
+            continue
         for extension, changing in _CHANGING.items():
             if written.name in changing and extension in session.state.extensions:
                 session.gap("unsupported", f"{written.name}() of {extension} changes the schema, which is not followed")
@@ -287,4 +299,4 @@ def call(session: Session, names: Iterable[Written]) -> None:
 
 
 def _changes_schema(function: Function) -> bool:
-    return function.language == "plpgsql" and _DDL.search(function.body) is not None
+    return function.language in ("plpgsql", "sql") and _DDL.search(function.body) is not None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from referee.model.names import Ref
+from referee.model.names import FunctionName, Ref
 from referee.read.replay.refused import Refused
 from referee.read.replay.session import Session
 from referee.read.replay.state import TableState
@@ -34,6 +34,8 @@ def require_names(session: Session, thing: Thing, ref: Ref, local: frozenset[str
         message = f"{ref} names {missing.what}, which no file creates before this"
         if missing.sqlstate == "42703":
             raise Refused("42703", f"{missing.what} does not exist", ref)
+        if missing.sqlstate == "42725":
+            raise Refused("42725", f"{missing.what} is not unique", ref)
         session.lack(missing.sqlstate, message, ref)
         return
 
@@ -61,6 +63,8 @@ def _missing_names(session: Session, thing: Thing, local: frozenset[str]) -> Ite
         names = local | {mention.name for mention in found if mention.kind == "alias"}
         has_rows = any(mention.kind == "rows" for mention in found)
         for mention in found:
+            if mention.kind == "function" and mention.arguments == 0 and _is_ambiguous(session, mention):
+                yield Missing("42725", f"function {_dotted(mention)}()")
             if mention in known:
                 continue
             if mention.kind == "column":
@@ -137,6 +141,20 @@ def _is_known_function(session: Session, mention: Mention) -> bool:
     if _is_known_type(session, mention) and mention.arguments == 1:
         return True  # a cast
     return _may_be_brought(session, schema, name, "functions")
+
+
+def _is_ambiguous(session: Session, mention: Mention) -> bool:
+    """Whether a call without arguments may mean several functions: one without any is not preferred to defaults."""
+    for name in session.candidates(Written(mention.schema, mention.name)):
+        overloads = session.state.overloads.get(name, ())
+        if len(overloads) > 1:
+            return sum(_takes_nothing(session, one) for one in overloads) > 1
+    return False
+
+
+def _takes_nothing(session: Session, name: FunctionName) -> bool:
+    defaults, _ = session.state.signatures.get(name, ((), ()))
+    return all(default is not None for default in defaults) and len(defaults) == len(name.arguments)
 
 
 def _is_known_type(session: Session, mention: Mention) -> bool:

@@ -10,7 +10,7 @@ from referee.model.schema import Column, Composite, Domain, Enum, Policy, View
 from referee.read.replay.names import learn_words, require_names, unknown_words
 from referee.read.replay.naming import choose_name, multirange_name
 from referee.read.replay.refused import Refused, missing, missing_column, missing_schema, taken
-from referee.read.replay.roles import require_policy_right
+from referee.read.replay.roles import require_policy_right, require_set_role
 from referee.read.replay.session import Session
 from referee.read.replay.state import NamespaceState, TableState
 from referee.read.replay.tables import place_for
@@ -285,6 +285,7 @@ def create_namespace(session: Session, name: str, owner: str | None, if_not_exis
     """Makes a schema; its name, or None where it was there already."""
     holder = session.role if owner is None else session.resolve_role(owner)
     name = name or holder
+    require_set_role(session, session.role, holder)
     if name in session.state.namespaces:
         if if_not_exists:
             return None

@@ -9,7 +9,7 @@ from typing import Any
 from referee.model.names import FunctionName
 from referee.model.schema import Grant
 from referee.read.replay.refused import Refused, missing_column, missing_schema
-from referee.read.replay.roles import acts_as, require_owner
+from referee.read.replay.roles import acts_as, require_heir, require_owner, require_set_role
 from referee.read.replay.session import (
     COLUMN_PRIVILEGES,
     FUNCTION_PRIVILEGES,
@@ -224,6 +224,8 @@ def set_owner(session: Session, record: SetOwner) -> None:
         raise Refused("42704", f'role "{owner}" does not exist')
     if record.kind == "schema":
         namespace = _namespace(session, record.name.name)
+        require_owner(session, namespace.owner, f"schema {record.name.name}")
+        require_set_role(session, session.role, owner)
         session.state.namespaces[record.name.name] = replace(
             namespace, owner=owner, grants=_without(namespace.grants, owner)
         )
@@ -234,6 +236,7 @@ def set_owner(session: Session, record: SetOwner) -> None:
             raise session.missing_function(record.name, record.arguments)
         function = session.state.functions[name]
         require_owner(session, function.owner, name.qualified)
+        require_heir(session, owner, name.schema)
         session.state.functions[name] = replace(function, owner=owner, grants=_without(function.grants, owner))
         session.altered(function.ref)
     elif record.kind in ("table", "view", "matview", "foreign_table"):

@@ -15,14 +15,14 @@ from referee.model.schema import Grant, Role, split_path
 from referee.read.replay.refused import Refused, missing, taken
 from referee.read.replay.session import Session
 from referee.read.replay.state import TableState
-from referee.sql.statements import CreateRole, Drop, GrantRole, Reassign, Rename, RoleSetting
+from referee.sql.statements import CreateRole, Drop, GrantRole, Reassign, Rename, RoleSetting, SetVariable
 
 _AS_IF = "; it is taken as if it had run"
 
 
-def acts_as(session: Session, owner: str) -> bool:
-    """Whether the current role has the rights of another."""
-    role = session.role
+def acts_as(session: Session, owner: str, role: str | None = None) -> bool:
+    """Whether a role, by default the current one, has the rights of another."""
+    role = role or session.role
     if role == owner:
         return True
     key = (role, owner)
@@ -54,17 +54,20 @@ def _collect_roles(session: Session, role: str) -> frozenset[str]:
     while waiting:
         found = session.state.roles.get(waiting.pop())
         if found is not None and found.inherit:
-            fresh = found.member_of - seen
+            fresh = {group for group in found.member_of - seen if (found.name, group) not in session.state.administered}
             seen |= fresh
             waiting.extend(fresh)
     return frozenset(seen)
 
 
-def has_privilege(session: Session, owner: str, grants: Iterable[Grant], privilege: str) -> bool:
-    """Whether the current role has a privilege on a whole object."""
-    if acts_as(session, owner):
+def has_privilege(
+    session: Session, owner: str, grants: Iterable[Grant], privilege: str, role: str | None = None
+) -> bool:
+    """Whether a role, by default the current one, has a privilege on a whole object."""
+    role = role or session.role
+    if acts_as(session, owner, role):
         return True
-    roles = _inherited_roles(session, session.role)
+    roles = _inherited_roles(session, role)
     for grant in grants:
         if (
             privilege in grant.privileges
@@ -75,17 +78,16 @@ def has_privilege(session: Session, owner: str, grants: Iterable[Grant], privile
     return False
 
 
-def require_create(session: Session, schema: str) -> None:
-    """Reports that the role may not create anything in a schema."""
-    key = (session.role, schema)
+def require_create(session: Session, schema: str, role: str | None = None) -> None:
+    """Reports that a role, by default the current one, may not create anything in a schema."""
+    role = role or session.role
+    key = (role, schema)
     allowed = session.creating.get(key)
     if allowed is None:
         namespace = session.state.namespaces[schema]
-        allowed = session.creating[key] = has_privilege(session, namespace.owner, namespace.grants, "CREATE")
+        allowed = session.creating[key] = has_privilege(session, namespace.owner, namespace.grants, "CREATE", role)
     if not allowed:
-        session.gap(
-            "conditional", f"permission denied for schema {schema}: {session.role} may not create there{_AS_IF}"
-        )
+        session.gap("conditional", f"permission denied for schema {schema}: {role} may not create there{_AS_IF}")
 
 
 def require_owner(session: Session, owner: str, name: QName | str) -> None:
@@ -94,11 +96,42 @@ def require_owner(session: Session, owner: str, name: QName | str) -> None:
         session.gap("conditional", f"must be owner of {name}, which belongs to {owner}{_AS_IF}")
 
 
-def require_superuser(session: Session, what: str) -> None:
+def require_superuser(session: Session, what: str, actor: str | None = None) -> None:
     """Reports that only a superuser may touch something."""
+    role = session.state.roles.get(actor or session.role)
+    if role is not None and not role.superuser:
+        session.gap("conditional", f"permission denied: {role.name} may not touch {what}{_AS_IF}")
+
+
+def require_set_role(session: Session, actor: str, role: str) -> None:
+    """Reports that one role may neither become another nor give it anything."""
+    if not _may_become(session, actor, role):
+        session.gap("conditional", f"permission denied: {actor} may not become {role}{_AS_IF}")
+
+
+def require_heir(session: Session, owner: str, schema: str) -> None:
+    """Reports that the role may not hand what is in a schema over to a new owner."""
     role = session.state.roles.get(session.role)
     if role is not None and not role.superuser:
-        session.gap("conditional", f"permission denied: {session.role} may not touch {what}{_AS_IF}")
+        require_set_role(session, session.role, owner)
+        require_create(session, schema, owner)
+
+
+def _may_become(session: Session, actor: str, role: str) -> bool:
+    roles, administered = session.state.roles, session.state.administered
+    found = roles.get(actor)
+    if actor == role or found is None or found.superuser:
+        return True
+    seen, waiting = {actor}, [actor]
+    while waiting:
+        member = waiting.pop()
+        groups = roles[member].member_of if member in roles else ()
+        fresh = {group for group in groups if group not in seen and (member, group) not in administered}
+        if role in fresh:
+            return True
+        seen |= fresh
+        waiting.extend(fresh)
+    return role == "pg_database_owner" and actor == session.database_owner
 
 
 def require_policy_right(session: Session, table: TableState) -> None:
@@ -137,6 +170,8 @@ def create_role(session: Session, record: CreateRole) -> None:
     else:
         known = Role(record.name, member_of=frozenset(map(session.resolve_role, record.member_of)))
     for option, value in record.options:
+        if option == "superuser" and value:
+            require_superuser(session, f"the superuser {record.name}")
         if option == "superuser":
             known = replace(known, superuser=value)
         elif option == "bypassrls":
@@ -148,8 +183,10 @@ def create_role(session: Session, record: CreateRole) -> None:
         _join(session, record.name, record.members)
         creator = roles.get(session.role)
         if creator is not None and not creator.superuser:
-            # Since PostgreSQL 16 whoever creates a role becomes its member, without inheriting from it.
+            # Since PostgreSQL 16 whoever creates a role becomes its member, with nothing but the right to hand it out;
+            # before 16, no member at all.
             _join(session, record.name, [session.role])
+            session.state.administered[session.role, record.name] = True
     session.forget_rights()
 
 
@@ -158,6 +195,15 @@ def _join(session: Session, group: str, members: Iterable[str]) -> None:
         role = session.state.roles.get(session.resolve_role(member))
         if role is not None:
             session.state.roles[role.name] = replace(role, member_of=role.member_of | {group})
+
+
+def set_role(session: Session, record: SetVariable) -> None:
+    """SET ROLE and SET SESSION AUTHORIZATION, and what of them is reset."""
+    session.set_variable(record.name, record.value, record.local)
+    if record.name == "role":
+        require_set_role(session, session.login_role, session.role)
+    elif session.role != session.login_role:
+        require_superuser(session, f"the session's authorization, {session.role}", session.login_role)
 
 
 def set_role_setting(session: Session, record: RoleSetting) -> None:
@@ -176,6 +222,8 @@ def grant_role(session: Session, record: GrantRole) -> None:
         if role is not None:
             member_of = role.member_of | groups if record.grant else role.member_of - groups
             session.state.roles[role.name] = replace(role, member_of=member_of)
+            for group in groups:
+                session.state.administered.pop((role.name, group))
     session.forget_rights()
 
 
@@ -193,6 +241,7 @@ def drop_role(session: Session, record: Drop) -> None:
         del session.state.roles[name]
         for role in [role for role in session.state.roles.values() if name in role.member_of]:
             session.state.roles[role.name] = replace(role, member_of=role.member_of - {name})
+            session.state.administered.pop((role.name, name))
     session.forget_rights()
 
 
@@ -224,6 +273,8 @@ def rename_role(session: Session, record: Rename) -> None:
     state.roles[new] = replace(state.roles.pop(old), name=new)
     for role in [role for role in state.roles.values() if old in role.member_of]:
         state.roles[role.name] = replace(role, member_of=role.member_of - {old} | {new})
+        if state.administered.pop((role.name, old)):
+            state.administered[role.name, new] = True
     _rename_in_grants(session, old, new)
     for table in state.tables.values():
         for policy in [policy for policy in table.policies.values() if old in policy.roles]:
@@ -264,7 +315,11 @@ def reassign(session: Session, record: Reassign) -> None:
         if record.owner is None:
             session.gap("unsupported", f"DROP OWNED BY {role} is not modelled")
         else:
-            give_to(session, role, session.resolve_role(record.owner))
+            owner = session.resolve_role(record.owner)
+            for other in (role, owner):
+                if not acts_as(session, other):
+                    session.gap("conditional", f"permission denied: {session.role} is not {other}{_AS_IF}")
+            give_to(session, role, owner)
 
 
 def give_to(session: Session, old: str, new: str) -> None:

@@ -78,7 +78,10 @@ def _create_schema(session: Session, record: records.CreateSchema) -> None:
 
 
 def _set_variable(session: Session, record: records.SetVariable) -> None:
-    session.set_variable(record.name, record.value, record.local)
+    if record.name in ("role", "session_authorization"):
+        roles.set_role(session, record)
+    else:
+        session.set_variable(record.name, record.value, record.local)
 
 
 def _transaction(session: Session, record: records.Transaction) -> None:

@@ -41,7 +41,7 @@ class Session:
     def __init__(self, role: str, path: tuple[str, ...]) -> None:
         self.state = State()
         self.uses = Uses()
-        self.role = self._login_role = role
+        self.role = self.login_role = role
         self.path = self._default_path = path
         self._local: tuple[str, tuple[str, ...]] | None = None
         self._savepoints: list[Savepoint] = []
@@ -86,7 +86,7 @@ class Session:
     def begin_file(self, path: str, may_roll_back: bool = False) -> None:
         """Every file starts with the settings of a new session, as the Supabase CLI's RESET ALL sees to."""
         self.file = path
-        self.role = self._login_role
+        self.role = self.login_role
         self.path = self._default_path
         self.checks_bodies = True
         self.known_words = frozenset()
@@ -155,7 +155,7 @@ class Session:
 
     def login(self, role: str, path: tuple[str, ...]) -> None:
         """From the next file on, statements run as this role."""
-        self._login_role, self._default_path = role, path
+        self.login_role, self._default_path = role, path
 
     def set_variable(self, name: str, value: str | None, local: bool = False) -> None:
         """SET and RESET. What is set locally lasts until the transaction ends."""
@@ -175,8 +175,8 @@ class Session:
 
     def _role(self, name: str | None) -> str:
         if name is None or name == "none":
-            return self._login_role
-        if name not in self.state.roles and name != self._login_role:
+            return self.login_role
+        if name not in self.state.roles and name != self.login_role:
             raise Refused("22023", f'role "{name}" does not exist')
         return name
 
@@ -438,7 +438,7 @@ class Session:
     def resolve_role(self, name: str) -> str:
         """A role by its name or by CURRENT_USER and its kind. One that nobody made is taken to exist, with a gap."""
         if name in ("current_user", "session_user"):
-            return self.role if name == "current_user" else self._login_role
-        if name not in self.state.roles and name not in ("public", self._login_role) and not name.startswith("pg_"):
+            return self.role if name == "current_user" else self.login_role
+        if name not in self.state.roles and name not in ("public", self.login_role) and not name.startswith("pg_"):
             self.assume(f"role {name}", f'role "{name}" is created by no file; it is taken to exist')
         return name

@@ -196,7 +196,8 @@ class State:
     each with the type that it goes with. ``default_rights`` are (creator, schema or "", kind) -> grantee -> privileges,
     ``grant_options`` (printed object, grantee) -> privileges that the grantee may pass on. ``constraint_names`` are the
     tables that have a constraint of a name, by schema; ``referencing`` are the foreign keys by referenced table, oldest
-    first. ``switched_off`` are the tables on which the triggers of a foreign key are disabled.
+    first. ``switched_off`` are the tables on which the triggers of a foreign key are disabled. ``administered`` are the
+    memberships, as (member, role), of those who created a role: they may hand it out, not become it nor use its rights.
     """
 
     def __init__(self) -> None:
@@ -218,6 +219,7 @@ class State:
         self.other_types: Recorded[QName, QName] = recorded()
         self.namespaces: Recorded[str, NamespaceState] = recorded()
         self.roles: Recorded[str, Role] = recorded()
+        self.administered: Recorded[tuple[str, str], bool] = recorded()
         self.extensions: Recorded[str, str] = recorded()
         self.default_rights: Recorded[tuple[str, str, str], dict[str, frozenset[str]]] = recorded()
         self.switched_off: Recorded[tuple[QName, str], frozenset[QName]] = recorded()

@@ -13,7 +13,7 @@ from referee.read.replay import chronicle, constraints, relatives
 from referee.read.replay.comparable import comparable
 from referee.read.replay.refused import Refused, missing_column, missing_constraint, taken
 from referee.read.replay.removal import constraint, forget_table, remove, users_of_column
-from referee.read.replay.roles import require_create, require_owner, require_superuser
+from referee.read.replay.roles import require_create, require_heir, require_owner, require_superuser
 from referee.read.replay.session import Session
 from referee.read.replay.state import TableState
 from referee.read.replay.types import SERIALS
@@ -231,6 +231,7 @@ def _alter_view(session: Session, record: AlterTable) -> bool:
             for action in record.actions:
                 if action.kind == "owner":
                     view = replace(view, owner=session.resolve_role(action.name))
+                    require_heir(session, view.owner, name.schema)
                 elif action.kind == "security invoker":
                     view = replace(view, security_invoker=action.text == "on")
             session.state.views[name] = view
@@ -622,6 +623,7 @@ def _set_owner(session: Session, table: TableState, action: AlterAction, only: b
     owner = session.resolve_role(action.name)
     if owner not in session.state.roles and owner != session.role:
         raise Refused("42704", f'role "{owner}" does not exist')
+    require_heir(session, owner, table.name.schema)
     # The former owner's rights go over to the new one, and a grant to the new owner is no longer separate.
     table.grants = tuple([grant for grant in table.grants if grant.grantee != owner])
     table.owner = owner

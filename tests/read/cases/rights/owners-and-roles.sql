@@ -1,3 +1,4 @@
+-- as a superuser
 create role alice;
 create role bob login superuser;
 create user carol with password 'x' in role alice;

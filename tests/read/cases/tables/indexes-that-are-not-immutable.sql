@@ -1,0 +1,15 @@
+create table t (id int, name text, at timestamptz);
+create function fixed(x text) returns text language sql immutable as 'select x';
+create function loose(x text) returns text language sql as 'select x';
+create index a1 on t (id) where at > now();
+create index a2 on t (id) where at > current_timestamp;
+create index a3 on t (id) where at::date > current_date;
+create function later(x text) returns text language plpgsql as 'begin return x; end';
+create index a4 on t (fixed(name));
+create index a5 on t (loose(name));
+create index a6 on t (id) where loose(name) = 'x';
+create index a7 on t (id) where fixed(name) = 'x';
+create index a8 on t (lower(name));
+create index a9 on t ((random() < 0.5));
+create index a10 on t (later(name));
+create index a11 on t (name) where name <> 'current_date';
