@@ -18,7 +18,8 @@ class Fill:
 
     ``values`` maps the columns that it names to their constants: a text, None for NULL, and ``...`` for what only a run
     tells. It is None where no columns are named. ``role`` is who has been taken to write: None for the role that runs
-    the file, which no policy binds.
+    the file, which no policy binds. ``is_call`` is for a call of a client in program text, which need not be SQL; then
+    ``is_sure`` is whether it is known with whose rights the client writes.
     """
 
     table: QName
@@ -27,6 +28,8 @@ class Fill:
     values: Mapping[str, object] | None = None
     on_conflict: Literal["", "nothing", "update"] = ""
     role: str | None = None
+    is_call: bool = False
+    is_sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ class FixtureFile:
     """One file. ``roles`` are those that it takes, ``place`` its first statement that touches rows.
 
     ``makers`` are the units in which an account comes into being: by hand, or by a helper that is called there.
-    ``calls`` are the bare names of the functions that the file itself calls.
+    ``calls`` are the bare names of the functions that the file itself calls. ``is_code`` is for program text; its
+    functions are run by whoever runs the tests.
     """
 
     path: str
@@ -58,6 +62,7 @@ class FixtureFile:
     makers: frozenset[str] = frozenset()
     calls: frozenset[str] = frozenset()
     place: Place | None = None
+    is_code: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from referee.code.pieces import CodeSyntaxError
 from referee.errors import ReadError
 from referee.model.fixtures import Bypass, Fill, FixtureFile, FixtureKind, Fixtures
 from referee.model.names import Ref
@@ -12,6 +13,8 @@ from referee.model.origins import Gap, Origins, Place
 from referee.model.schema import Schema
 from referee.model.source import Source, Span
 from referee.platforms import Platform
+from referee.read.code_files import find_code
+from referee.read.code_fixtures import RUNNERS, ByUser, CodeEvent, Filled, Made, SignedIn, code_events
 from referee.read.projects import Migrations, shown
 from referee.read.texts import read_text
 from referee.sql.resolve import resolve_table
@@ -31,6 +34,16 @@ _SOME_ROLE = "authenticated"
 _REPLICA = "session_replication_role"
 
 
+@dataclass(frozen=True)
+class FixtureText:
+    """A seed or test, and what it does, in the order of its text."""
+
+    kind: FixtureKind
+    source: Source
+    events: Sequence[CodeEvent]
+    is_code: bool = False
+
+
 def read_sources(migrations: Migrations) -> tuple[list[tuple[FixtureKind, Source]], list[Gap]]:
     """The seeds and SQL tests of a project, and a gap for each file that cannot be read."""
     found: list[tuple[FixtureKind, Source]] = []
@@ -48,14 +61,34 @@ def read_sources(migrations: Migrations) -> tuple[list[tuple[FixtureKind, Source
     return found, gaps
 
 
-def read_fixtures(sources: Iterable[tuple[FixtureKind, Source]], schema: Schema, platform: Platform) -> Fixtures:
-    """What these files do, their names looked up in the schema that the migrations build."""
-    found = [(kind, source, list(events(source.text))) for kind, source in sources]
-    helpers = _helpers([event for _, _, file_events in found for event in file_events], schema, platform)
-    readers = [_Reader(kind, source, schema, platform, helpers) for kind, source, _ in found]
-    files = [reader.read(file_events) for reader, (_, _, file_events) in zip(readers, found, strict=True)]
+def read_code(
+    migrations: Migrations, excludes: Callable[[str], bool] = lambda path: False
+) -> tuple[list[FixtureText], list[Gap]]:
+    """The tests and seed scripts of a project in other languages, and a gap for each that cannot be read."""
+    sources, gaps = find_code(migrations, excludes)
+    found: list[FixtureText] = []
+    for kind, source in sources:
+        try:
+            found.append(FixtureText(kind, source, code_events(source), is_code=True))
+        except CodeSyntaxError as error:
+            gaps.append(Gap("skipped-file", f"{source.path}:{error.line}: it is not valid Python: {error}"))
+    return found, gaps
+
+
+def read_fixtures(
+    sources: Iterable[tuple[FixtureKind, Source]],
+    schema: Schema,
+    platform: Platform,
+    code: Sequence[FixtureText] = (),
+) -> Fixtures:
+    """What these files do, SQL and program text, their names looked up in the schema that the migrations build."""
+    texts = [FixtureText(kind, source, list(events(source.text))) for kind, source in sources]
+    texts += code
+    helpers = _helpers(texts, schema, platform)
+    readers = [_Reader(text, schema, platform, helpers) for text in texts]
+    files = [reader.read() for reader in readers]
     anchors = {ref: span for reader in readers for ref, span in reader.anchors.items()}
-    return Fixtures(tuple(files), Origins({source.path: source for _, source, _ in found}, anchors))
+    return Fixtures(tuple(files), Origins({text.source.path: text.source for text in texts}, anchors))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +100,18 @@ class _Helper:
     role: str | None = None
 
 
-def _helpers(found: Iterable[Event], schema: Schema, platform: Platform) -> Mapping[str, _Helper]:
+def _helpers(texts: Iterable[FixtureText], schema: Schema, platform: Platform) -> Mapping[str, _Helper]:
     """The functions of all files, by their bare names: a helper is defined in one file and called in the others."""
     helpers = {name: _Helper(takes_role=True, role=role) for name, role in _KNOWN_ROLES.items()}
     helpers |= {name: _Helper(makes_user=True) for name in _KNOWN_MAKERS}
-    for event in found:
-        if not event.unit:
+    for event in [event for text in texts for event in text.events]:
+        if isinstance(event, ByUser) or not event.unit or event.unit in RUNNERS:
             continue
         name = event.unit.rpartition(".")[2]
         known = helpers.get(name, _Helper())
         if isinstance(event, Set) and takes_role(event):
             helpers[name] = _Helper(known.makes_user, True, _role(event, platform))
-        elif isinstance(event, Wrote) and _fills_source(event, schema, platform):
+        elif isinstance(event, Made) or (isinstance(event, Wrote) and _fills_source(event, schema, platform)):
             helpers[name] = _Helper(True, known.takes_role, known.role)
     return helpers
 
@@ -110,13 +143,13 @@ def _role(event: Set, platform: Platform) -> str | None:
 class _Reader:
     """Goes through the events of one file."""
 
-    kind: FixtureKind
-    source: Source
+    text: FixtureText
     schema: Schema
     platform: Platform
     helpers: Mapping[str, _Helper]
     anchors: dict[Ref, Span] = field(default_factory=dict)
-    role: str | None = None
+    # Who writes, by unit: in SQL the file alone can say, in program text each function for itself.
+    role_of: dict[str, str | None] = field(default_factory=dict)
     roles: set[str] = field(default_factory=set)
     makers: set[str] = field(default_factory=set)
     calls: set[str] = field(default_factory=set)
@@ -124,23 +157,38 @@ class _Reader:
     bypasses: list[Bypass] = field(default_factory=list)
     first: Place | None = None
 
-    def read(self, found: Iterable[Event]) -> FixtureFile:
-        for event in found:
+    @property
+    def path(self) -> str:
+        return self.text.source.path
+
+    def read(self) -> FixtureFile:
+        for event in self.text.events:
             self._take(event)
         return FixtureFile(
-            self.source.path,
-            self.kind,
+            self.path,
+            self.text.kind,
             tuple(self.fills),
             tuple(self.bypasses),
             frozenset(self.roles),
             frozenset(self.makers),
             frozenset(self.calls),
             self.first,
+            self.text.is_code,
         )
 
-    def _take(self, event: Event) -> None:
-        if isinstance(event, Wrote):
-            self._write(event)
+    def _take(self, event: CodeEvent) -> None:
+        if isinstance(event, ByUser):
+            self.roles.add(_SOME_ROLE)
+            if isinstance(event.event, Wrote):
+                self._write(event.event, _SOME_ROLE)
+        elif isinstance(event, Wrote):
+            self._write(event, self.role_of.get(event.unit))
+        elif isinstance(event, Filled):
+            self._fill(event)
+        elif isinstance(event, Made):
+            self.makers.add(event.unit or self.path)
+        elif isinstance(event, SignedIn):
+            self.roles.add(_SOME_ROLE)
         elif isinstance(event, Disabled):
             self._disable(event)
         elif isinstance(event, Called):
@@ -153,8 +201,8 @@ class _Reader:
     def _become(self, role: str | None, unit: str) -> None:
         if role is not None:
             self.roles.add(role)
-        if not unit:
-            self.role = role
+        if not unit or self.text.is_code:
+            self.role_of[unit] = role
 
     def _call(self, event: Called) -> None:
         if not event.unit:
@@ -163,18 +211,18 @@ class _Reader:
         if helper is None:
             return
         if helper.makes_user:
-            self.makers.add(event.unit or self.source.path)
+            self.makers.add(event.unit or self.path)
         if helper.takes_role:
             self._become(helper.role, event.unit)
 
-    def _write(self, event: Wrote) -> None:
+    def _write(self, event: Wrote, role: str | None) -> None:
         query, use = event.query, event.query.target
         if use is None:
             return
         table = resolve_table(self.schema, _path(event, self.platform), use)
         if table is None:
             return
-        unit = event.unit or self.source.path
+        unit = event.unit or self.path
         place = self._place(event)
         self.first = self.first or place
         if query.action != "insert":
@@ -183,16 +231,27 @@ class _Reader:
             self.makers.add(unit)
         values = {one.column: constant(one.value) for one in query.assignments} if query.columns_given else None
         conflict = query.on_conflict.action if query.on_conflict is not None else ""
-        self.fills.append(Fill(table, place, unit, values, conflict, None if event.unit else self.role))
+        self.fills.append(Fill(table, place, unit, values, conflict, role))
+
+    def _fill(self, event: Filled) -> None:
+        table = resolve_table(self.schema, self.platform.api_path, TableUse(event.schema, event.table))
+        if table is not None:
+            place = self._place(event)
+            self.first = self.first or place
+            role = _SOME_ROLE if event.client == "user" else None
+            is_sure = event.client != "unknown"
+            unit = event.unit or self.path
+            fill = Fill(table, place, unit, event.values, event.conflict, role, is_call=True, is_sure=is_sure)
+            self.fills.append(fill)
 
     def _disable(self, event: Disabled) -> None:
         table = resolve_table(self.schema, self.platform.migration_path, TableUse(event.schema, event.table))
         if table is not None:
             self.bypasses.append(Bypass("triggers", self._place(event), table, event.trigger))
 
-    def _place(self, event: Event) -> Place:
-        ref = Ref("file", "", self.source.path, str(event.start))
-        self.anchors[ref] = Span(self.source.path, event.start, event.end)
+    def _place(self, event: Event | Filled) -> Place:
+        ref = Ref("file", "", self.path, str(event.start))
+        self.anchors[ref] = Span(self.path, event.start, event.end)
         return Place(ref)
 
 

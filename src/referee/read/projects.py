@@ -45,7 +45,8 @@ class Migrations:
     ``files`` hold what runs when the migrations are applied: ways down are blanked, offsets fit the files.
     ``skipped`` are gaps of the kind "skipped-file". ``declarative`` is whether the files declare the schema instead of
     migrating to it. ``notices`` are things the reader should know that lose nothing.
-    ``seed_files``, ``test_files`` and ``roles_file`` are paths that exist, none of them read.
+    ``seed_files``, ``test_files`` and ``roles_file`` are paths that exist, none of them read. ``given`` is the path
+    that was asked for.
     """
 
     kind: Literal["supabase", "folder", "file"]
@@ -60,6 +61,7 @@ class Migrations:
     seed_files: tuple[str, ...] = ()
     test_files: tuple[str, ...] = ()
     roles_file: str | None = None
+    given: str = ""
 
     @property
     def major_version(self) -> int | None:
@@ -87,13 +89,14 @@ def find_migrations(
         return _one_file(given)
     root = _supabase_root(given)
     if root is not None and (_has_sql(root) or not find_folders(given)):
-        return replace(_Supabase(root, excludes, all_files).read(declarative), name=_project_name(root, given))
+        found = _Supabase(root, excludes, all_files).read(declarative)
+        return replace(found, name=_project_name(root, given), given=given)
     if declarative:
         raise ReadError(
             f"{shown(given)} is no Supabase project, so it declares no schema. Leave out --declarative, or name the "
             "folder of the .sql files."
         )
-    migrations = _folder(given, excludes, all_files)
+    migrations = replace(_folder(given, excludes, all_files), given=given)
     return migrations if root is None else replace(migrations, platform="supabase")
 
 

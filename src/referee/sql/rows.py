@@ -84,8 +84,11 @@ class Disabled(NamedTuple):
 Event = Wrote | Called | Set | Disabled
 
 
-def events(text: str) -> Iterator[Event]:
-    """What a script does, statement by statement. Nothing is raised: what cannot be read does nothing."""
+def events(text: str, *, lenient: bool = False) -> Iterator[Event]:
+    """What a script does, statement by statement. Nothing is raised: what cannot be read does nothing.
+
+    ``lenient`` takes of an INSERT that does not parse, as where a driver puts in its rows, the table that it names.
+    """
     for cut in split(text):
         statement = cut.text(text)
         first = _FIRST.match(statement)
@@ -94,7 +97,7 @@ def events(text: str) -> Iterator[Event]:
             try:
                 yield from reader(statement, cut)
             except SqlSyntaxError:
-                continue
+                yield from _copy(statement, cut) if lenient else ()
 
 
 def _query(text: str, cut: Statement) -> Iterator[Event]:
