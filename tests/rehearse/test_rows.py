@@ -60,6 +60,22 @@ def make(server: Server) -> Make:
     return make_one
 
 
+def test_a_text_that_a_trigger_casts_to_an_enum(make: Make) -> None:
+    row = make(
+        """
+        create type public."user Role" as enum ('coach', 'child');
+        create table public.t (role text not null, note text not null);
+        create function public.cast_it() returns trigger language plpgsql as $$
+        begin
+          perform new.role::public."user Role";
+          return new;
+        end $$;
+        create trigger cast_it before insert on public.t for each row execute function public.cast_it();
+        """
+    )
+    assert row.values["role"] == "'coach'"
+
+
 @pytest.mark.parametrize(
     "columns",
     [

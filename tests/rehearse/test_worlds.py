@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from referee.model.names import QName
 from referee.model.rehearsal import Acting, Rehearsal, World, WorldVerdict
 from referee.workflow.config import Config
 from referee.workflow.prove import Wish, prove
@@ -50,8 +51,8 @@ def test_a_trigger_that_replaces_the_user_is_never_a_pass(rehearse: Rehearse) ->
     assert outcomes(found) == {
         "fixture": "overwritten",
         "fresh-sign-up": "pass",
-        "upsert-own-session": "pass",
-        "upsert-no-session": "pass",
+        "upsert-own-session": "not-run",
+        "upsert-no-session": "not-run",
         "mirror-only": "not-run",
         "service-role": "overwritten",
     }
@@ -81,6 +82,12 @@ def test_a_missing_grant_is_told_apart_from_a_policy(rehearse: Rehearse) -> None
     assert secured.first is not None
     assert closed.first is not None
     assert (secured.first.refused_by, closed.first.refused_by) == ("row-security", "privilege")
+    assert rehearsal.refusals() == {
+        (role, by): [table]
+        for role in ("authenticated", "service_role")
+        for by, table in (("privilege", QName("public", "closed")), ("row-security", QName("public", "secured")))
+        if (role, by) != ("service_role", "row-security")
+    }
     # The key is asked all the same, by somebody whom neither stops.
     assert secured.acting == closed.acting == Acting("postgres", "own")
     assert (secured.outcome, closed.outcome) == ("pass", "pass")
@@ -203,6 +210,53 @@ def test_a_key_that_names_the_user_with_something_else_gets_a_row_of_the_users(r
     # Not the membership, which is there, but the profile, which nobody has made.
     assert found["fresh-sign-up"].failure.constraint == "tasks_assignee_fkey"
     assert found["upsert-own-session"].outcome == "pass"
+
+
+def test_what_is_unique_differs_between_users(rehearse: Rehearse) -> None:
+    """The application writes several users' mirror rows, each with a name of its own."""
+    unique = "alter table public.profiles add username text not null unique;"
+    rehearsal = rehearse(MIRROR, unique, NOTES, only=(*ONLY, "races"), races=True)
+    failures = {one.world: [attempt.failure for _, attempt in one.attempts] for one in rehearsal.setups}
+    assert failures["upsert-own-session"] == failures["upsert-no-session"] == [None]
+    # A name that somebody has would have been 23505.
+    assert [failure.constraint for failure in failures["mirror-only"] if failure] == ["profiles_id_fkey"]
+    assert [setup.world for setup in rehearsal.setups if not setup.usable] == ["mirror-only"]
+    assert [(race.name, race.failed) for race in rehearsal.races] == [("arrival", 0)]
+
+
+def test_without_a_mirror_row_to_write_there_is_no_upsert(rehearse: Rehearse) -> None:
+    refuse = """
+    create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'closed'; end $$;
+    create trigger refuse before insert on public.profiles for each row execute function public.refuse();
+    create table public.posts (id int generated always as identity, author uuid references public.profiles (id));
+    """
+    found = worlds(rehearse(MIRROR, refuse, only=ONLY), "posts", "author")
+    assert outcomes(found) == {
+        "fixture": "pass",  # whose mirror rows go in with triggers off
+        "fresh-sign-up": "fail",
+        "upsert-own-session": "not-run",
+        "upsert-no-session": "not-run",
+        "mirror-only": "not-run",
+        "service-role": "fail",
+    }
+    assert found["upsert-own-session"].reason == "no row of public.profiles could be made: P0001 closed"
+
+
+def test_an_insert_that_fails_whoever_makes_it_names_the_table_that_refuses(rehearse: Rehearse) -> None:
+    log = """
+    create table public.log (id int generated always as identity, actor uuid references public.profiles (id));
+    create function public.log_note() returns trigger language plpgsql as $$
+    begin
+      insert into public.log (actor) values (new.owner);
+      return new;
+    end $$;
+    create trigger log_note after insert on public.notes for each row execute function public.log_note();
+    """
+    rehearsal = rehearse(MIRROR, NOTES, log, only=ONLY)
+    ((table, failure),) = rehearsal.stopped_inserts().items()
+    assert (table.name, failure.constraint) == ("notes", "log_actor_fkey")
+    assert failure.raised_by is not None
+    assert str(failure.raised_by.trigger) == "public.notes.log_note"
 
 
 HOSTILE = """

@@ -120,6 +120,18 @@ def test_a_failed_flow_tells_who_what_where_and_what_the_user_hears(page: str) -
     assert "The user is told: HTTP 500: Database error saving new user" in told
 
 
+def test_flows_that_fail_alike_are_told_once() -> None:
+    other = replace(
+        REHEARSAL.flows[0],
+        flow="sign-up-anonymous",
+        failed_step=FailedStep(STEP, replace(NULL, detail="another row"), "HTTP 500: another word"),
+    )
+    page = prove_text.render([replace(REHEARSAL, flows=(*REHEARSAL.flows, other))], "bandbook", columns=120)
+    assert "FAIL    sign-up-phone, -anonymous\n" in page
+    assert page.count('23502 null value in column "email"\n') == 1
+    assert f"The user is told: {TOLD}; or HTTP 500: another word" in " ".join(page.split())
+
+
 def test_a_flow_that_was_not_run_is_no_pass(page: str) -> None:
     assert "3 flows, 1 failed, 1 passed, 1 not run" in page
     assert "not run profile-write: there is no mirror" in page
@@ -130,8 +142,9 @@ def test_the_table_has_a_cell_for_each_world(page: str) -> None:
 
 
 def test_marks_are_explained_and_only_those_that_occur(page: str) -> None:
-    assert "* The user's own write (as authenticated) is stopped before the key is asked" in page
-    assert "reached as postgres in the user's session" in " ".join(page.split())
+    words = " ".join(page.split())
+    assert "* The write of the user (as authenticated) or of the job is stopped before the key is asked" in words
+    assert "reached as postgres in the same session" in words
     assert "! The write fails by something else" in page
     assert "+ Reached without" not in page
 
@@ -150,7 +163,7 @@ def test_the_upsert_is_told_with_its_cause(page: str) -> None:
 
 def test_a_race_tells_its_counts_and_the_shortest_that_fails(page: str) -> None:
     words = " ".join(page.split())
-    assert "5 orders that differ, 7 equal to one of them, 4 run, 2 failed, 1 left out" in words
+    assert "5 different orders, 7 equal to one of them, 4 run, 2 failed, 1 left out" in words
     assert row(page, "first write")[-4:] == ["23503", "no", "such", "user"]
     assert "waits for a lock" in page
 
@@ -160,6 +173,54 @@ def test_a_deletion_tells_what_blocks_goes_and_stays(page: str) -> None:
     assert "blocks public.bands.bands_created_by_fkey NO ACTION, 1 row, by way of public.users -> public.bands" in words
     assert "destroyed once nothing blocks: public.users 1" in words
     assert "kept without the user once nothing blocks: public.bands 2 (created_by)" in words
+
+
+def test_who_may_not_write_is_told_apart() -> None:
+    other = replace(KEY, table=QName("public", "songs"))
+    closed = WorldVerdict("pass", BEYOND, first=Attempt(OWN, HIDDEN, "privilege"))
+    songs = ReferenceResult(other, "created_by", {"fresh-sign-up": closed})
+    page = prove_text.render([replace(REHEARSAL, references=(*REHEARSAL.references, songs))], "bandbook", columns=120)
+    assert "note    authenticated is refused by row security in public.bands\n" in page
+    assert "note    authenticated lacks the grant to insert into public.songs\n" in page
+
+
+def test_what_refuses_an_insert_whoever_makes_it_is_named() -> None:
+    log = replace(MISSING, table=QName("public", "log"), raised_by=BY)
+    stopped = WorldVerdict("fail", OWN, log, Attempt(OWN, log), reason="the key itself was not reached: 23503")
+    rehearsal = replace(REHEARSAL, references=(ReferenceResult(KEY, "created_by", {"fresh-sign-up": stopped}),))
+    words = " ".join(prove_text.render([rehearsal], "bandbook", columns=120).split())
+    said = (
+        "an insert into public.bands fails, whoever makes it, in public.log, which it does not name: 23503 no such user"
+    )
+    assert f"FAIL {said} Raised by public.handle_new_user(), line 3" in words
+    assert "fails, whoever makes it, in public.log: 23503 no such user, raised by" in prove_markdown.render(
+        [rehearsal], "bandbook"
+    )
+
+
+def test_worlds_that_cannot_be_for_the_same_reason_share_a_line(page: str) -> None:
+    same = WorldSetup("upsert-own-session", usable=False, reason="there is no mirror")
+    found = prove_text.render([replace(REHEARSAL, setups=(same, REHEARSAL.setups[1]))], "bandbook", columns=120)
+    assert "not run own upsert, mirror only: there is no mirror\n" in found
+
+
+def test_what_stands_in_a_file_is_not_said_twice() -> None:
+    point = Unverified("m.sql", "a statement failed", PLACE)
+    page = prove_text.render([replace(REHEARSAL, unverified=(point,))], "bandbook", columns=120)
+    assert "open    m.sql:12:3: a statement failed\n" in page
+
+
+def test_references_that_production_did_not_answer_are_counted() -> None:
+    unusable = dict.fromkeys(WORLDS, WorldVerdict("not-run", reason="sign-up fails"))
+    rehearsal = replace(REHEARSAL, references=(ReferenceResult(KEY, "created_by", unusable),))
+    page = prove_text.render([rehearsal], "bandbook", columns=120)
+    assert "User references: 1 in 6 worlds, 0 fail in production, 1 could not be tried there\n" in page
+
+
+def test_orders_beyond_counting_are_told() -> None:
+    race = replace(REHEARSAL.races[0], schedules=20_000, all_counted=False)
+    page = prove_text.render([replace(REHEARSAL, races=(race,))], "bandbook", columns=120)
+    assert "at least 20,000 different orders" in page
 
 
 def test_the_end_states_the_scope(page: str) -> None:

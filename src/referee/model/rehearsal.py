@@ -12,6 +12,9 @@ from referee.model.source import Location
 
 Outcome = Literal["pass", "fail", "overwritten", "not-run"]
 
+#: What keeps a role from a write: that it lacks the grant, or that no policy allows it.
+Refusal = Literal["privilege", "row-security"]
+
 World = Literal[
     "fixture",  # source and mirror filled by a superuser, who also writes: what local tests do
     "fresh-sign-up",  # only what the database itself did at sign-up
@@ -111,7 +114,7 @@ class Attempt:
 
     acting: Acting
     failure: Failure | None
-    refused_by: Literal["privilege", "row-security"] | None = None
+    refused_by: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +256,8 @@ class Race:
     shortest_failure: Schedule | None = None
     reason: str | None = None
     """Why it was not run."""
+    all_counted: bool = True
+    """False where there are more orders than were counted."""
 
     @property
     def dropped(self) -> int:
@@ -306,6 +311,28 @@ class Rehearsal:
         yield from (f"race {race.name}" for race in self.races if race.failed)
         if self.deletion is not None and self.deletion.first is not None:
             yield "deletion"
+
+    def stopped_inserts(self) -> dict[QName, Failure]:
+        """Tables into which an insert fails whoever makes it, before any key of theirs is asked, and how."""
+        found: dict[QName, Failure] = {}
+        for reference in self.references:
+            for world in PRODUCTION:
+                verdict = reference.worlds.get(world)
+                if verdict is None or verdict.reason is None or not is_broken(verdict) or verdict.failure is None:
+                    continue
+                if verdict.first is None or verdict.first.refused_by is None:
+                    found.setdefault(reference.key.table, verdict.failure)
+        return found
+
+    def refusals(self) -> dict[tuple[str, Refusal], list[QName]]:
+        """The tables into which a role may not insert: by the role, and by what keeps it from that."""
+        found: dict[tuple[str, Refusal], dict[QName, None]] = {}
+        for reference in self.references:
+            for verdict in reference.worlds.values():
+                first = verdict.first
+                if first is not None and first.refused_by is not None:
+                    found.setdefault((first.acting.role, first.refused_by), {})[reference.key.table] = None
+        return {who: list(tables) for who, tables in found.items()}
 
     def failing_inserts(self) -> dict[QName, Failure]:
         """Tables into which a user's own insert fails although the key that was tried is satisfied, and how."""

@@ -10,9 +10,10 @@ from referee.model.identity import Identity, Mirror, Reference, Write
 from referee.model.names import QName, quote
 from referee.model.rehearsal import Step
 from referee.model.schema import Schema, Table, Trigger
-from referee.postgres.session import literal
+from referee.postgres.psql import role_settings
+from referee.postgres.session import Session, literal
 from referee.rehearse.people import CONTROL, OTHER, Person, person
-from referee.rehearse.requests import OUTSIDE
+from referee.rehearse.requests import OUTSIDE, Settings
 from referee.rehearse.rows import Row, RowMaker, Unmade, Users
 from referee.rehearse.stage import LIMITS, Theatre
 
@@ -26,19 +27,26 @@ FIXTURE = person(0xD0, "fixture")
 EVERYWHERE = (CONTROL, OTHER, FIXTURE)
 #: An account from before there was a trigger: nothing has made its mirror row.
 UNMIRRORED = person(0xDF, "unmirrored")
+#: Those whose mirror rows stand beside each other in the worlds.
+UPSERTER, HASTY, GHOST = person(0xD2, "upserter"), person(0xD3, "hasty"), person(0xD4, "ghost")
 
 
 @dataclass(frozen=True)
 class Upsert:
     """How the application writes one mirror: the row, whose key is to be replaced by the user's id.
 
-    ``change`` is a change of it: column and value; None where it has no column to change.
+    ``change`` is a change of it: column and value; None where it has no column to change. People whose rows are there
+    at the same time have rows of their own in ``rows``, by number: what is unique must differ between them.
     """
 
     mirror: Mirror
     row: Row
     has_email: bool
     change: tuple[str, str] | None = None
+    rows: Mapping[int, Row] = field(default_factory=dict)
+
+    def row_of(self, person: Person) -> Row:
+        return self.rows.get(person.number, self.row)
 
     def changes(self, person: Person) -> Mapping[str, str]:
         email = {"email": literal(person.email)} if self.has_email and person.email else {}
@@ -46,10 +54,13 @@ class Upsert:
 
     def statement(self, person: Person) -> str:
         """INSERT ... ON CONFLICT DO UPDATE, as PostgREST writes an upsert."""
-        changes = self.changes(person)
-        columns = dict.fromkeys([*self.row.values, *changes])
+        columns = dict.fromkeys([*self.row_of(person).values, *self.changes(person)])
         settings = ", ".join(f"{quote(column)} = excluded.{quote(column)}" for column in columns)
-        return f"{self.row.insert(changes)} on conflict ({quote(self.mirror.column)}) do update set {settings}"
+        return f"{self.insert(person)} on conflict ({quote(self.mirror.column)}) do update set {settings}"
+
+    def insert(self, person: Person) -> str:
+        """The mirror's row of somebody, as a plain INSERT."""
+        return self.row_of(person).insert(self.changes(person))
 
     def update(self, person: Person) -> str | None:
         """An UPDATE of the user's row, as PostgREST writes it."""
@@ -91,7 +102,12 @@ class Stamp:
 
 @dataclass
 class Base:
-    """A database in which the control user and the rows that others hang on are committed."""
+    """A database in which the control user and the rows that others hang on are committed.
+
+    ``settings`` are those that PostgREST applies for the roles which it impersonates. Of the mirrors in
+    ``unmade_mirrors`` nobody has a row, of those in ``unmade_upserts`` the application cannot write one: each with the
+    reason.
+    """
 
     database: str
     superuser: str
@@ -102,15 +118,34 @@ class Base:
     prepared: list[Prepared] = field(default_factory=list)
     stamps: list[Stamp] = field(default_factory=list)
     unmade_mirrors: dict[QName, str] = field(default_factory=dict)
+    unmade_upserts: dict[QName, str] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
 
-    def steps_for(self, people: Sequence[Person], rows: Iterable[Row]) -> list[Step]:
-        """What a superuser runs so that these people exist everywhere and these rows stand, with all they hang on."""
+    def no_upsert(self) -> str:
+        """Why the application has no mirror to write."""
+        unmade = self.unmade_mirrors | self.unmade_upserts
+        reasons = [f"no row of {table} could be made: {reason}" for table, reason in unmade.items()]
+        return "; ".join(reasons) or "there is no mirror"
+
+    def steps_for(self, people: Sequence[Person], rows: Iterable[Row], statements: Iterable[str] = ()) -> list[Step]:
+        """What a superuser runs so that these people exist everywhere and these rows stand, with all they hang on.
+
+        So do those of EVERYWHERE whom the rows or the ``statements`` to come name.
+        """
+        rows, statements = list(rows), list(statements)
+        texts = self._texts(people, rows)
+        named = [one for one in EVERYWHERE if any(one.literal in text for text in (*texts, *statements))]
+        if any(one not in people for one in named):
+            # Nobody of EVERYWHERE hangs on another one of them, so once is enough.
+            texts = self._texts(list(dict.fromkeys([*people, *named])), rows)
+        return [self.by_superuser(text) for text in (OUTSIDE, *texts)] if texts else []
+
+    def _texts(self, people: Iterable[Person], rows: Iterable[Row]) -> list[str]:
         needed: dict[int, Row] = {}
         for row in (*(row for one in people for row in self.rows[one.number]), *rows):
             for one in (*row.ancestors(), row):
                 needed.setdefault(id(one), one)
-        texts = [text for row in needed.values() for text in row.statements()]
-        return [self.by_superuser(text) for text in (OUTSIDE, *texts)] if texts else []
+        return [text for row in needed.values() for text in row.statements()]
 
     def by_superuser(self, sql: str) -> Step:
         """A statement that a superuser runs to set the scene, or to look what came of it."""
@@ -161,6 +196,7 @@ def prepare(
     """Makes the base on a clone of ``template``, which holds the project's migrations."""
     base = Base(server.create_database(template=template), server.superuser, schema)
     with server.connect(base.database, base.superuser, LIMITS) as session:
+        base.settings = _impersonated(session)
         session.run(f"begin; {OUTSIDE}")
         maker = RowMaker(session, schema, users_of(identities), supplied, (OTHER,))
         for identity in identities:
@@ -171,6 +207,18 @@ def prepare(
             base.stamps += _stamps(maker, identity)
         session.run("commit")
     return base
+
+
+def _impersonated(session: Session) -> Settings:
+    """The settings of roles that PostgREST applies when it impersonates them: those that anybody may change.
+
+    Source: PostgREST's documentation, "Impersonated Role Settings" (version 12).
+    """
+    anybodys = {name for (name,) in session.rows("select name from pg_catalog.pg_settings where context = 'user'")}
+    return {
+        role: tuple((name, value) for name, value in settings if name in anybodys)
+        for role, settings in role_settings(session).items()
+    }
 
 
 def _add_people(base: Base, maker: RowMaker, identity: Identity) -> None:
@@ -246,12 +294,15 @@ def _add_upserts(base: Base, maker: RowMaker, identity: Identity) -> None:
         if mirror.table in base.unmade_mirrors or table is None:
             continue
         try:
-            row = maker.make(mirror.table, CONTROL, {mirror.column: UNMIRRORED})
+            row, *rows = [
+                maker.make(mirror.table, CONTROL, {mirror.column: UNMIRRORED}) for _ in (None, UPSERTER, HASTY, GHOST)
+            ]
         except Unmade as reason:
-            base.unmade_mirrors[mirror.table] = str(reason)
+            base.unmade_upserts[mirror.table] = str(reason)
             continue
         change = _change(maker, table, (mirror.column,))
-        base.upserts.append(Upsert(mirror, row, _has_email(table), change))
+        own = {one.number: row for one, row in zip((UPSERTER, HASTY, GHOST), rows, strict=True)}
+        base.upserts.append(Upsert(mirror, row, _has_email(table), change, own))
 
 
 def _tried(identity: Identity) -> Iterator[Reference]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from referee.model.identity import Identity
 from referee.model.names import QName, quote
@@ -74,7 +74,7 @@ class Leaving:
         if first is not None and first.failure.constraint is None and first.failure.sqlstate != "23502":
             return Deletion(total, first, unmade=tuple(self.unmade), steps=(*steps, *deletion))
         session.run("begin")
-        blockers = list(self._clear_the_way(session))
+        blockers = self._with_rows(session, list(self._clear_the_way(session)))
         after = self._count(session)
         session.run("rollback")
         return Deletion(
@@ -195,12 +195,20 @@ class Leaving:
                 key = self._blocking(error.report)
                 if key is None:
                     return
-                held = " and ".join(f"{quote(column)} is not null" for column in key.columns)
-                rows = session.value(f"select count(*) from {key.table} where {held}")
                 session.run(f"alter table {key.table} drop constraint {quote(key.name)}")
-                yield Blocker(key, int(rows), self._path(key), self.blame.place_of(key))
+                yield Blocker(key, 1, self._path(key), self.blame.place_of(key))
             else:
                 return
+
+    def _with_rows(self, session: Session, blockers: Sequence[Blocker]) -> list[Blocker]:
+        """How many rows stand in the way: those that name nobody once the user is gone without their keys.
+
+        RESTRICT may refuse for a row that goes later in the same deletion: then it is the one that was met.
+        """
+        if not blockers:
+            return []
+        (found,) = session.rows("select " + ", ".join(f"({_dangling(blocker.key)})" for blocker in blockers))
+        return [replace(one, rows=max(int(rows), 1)) for one, rows in zip(blockers, found, strict=True)]
 
     def _blocking(self, report: Report) -> ForeignKey | None:
         """The key that refused; for an empty NOT NULL column the key that would empty it."""
@@ -269,6 +277,15 @@ class Leaving:
             if kept:
                 left.append(TableCount(table, max(after.held[table, column] for column in kept), kept))
         return tuple(destroyed), tuple(emptied), tuple(left)
+
+
+def _dangling(key: ForeignKey) -> str:
+    """Counts the rows whose key is all there and names no row."""
+    held = " and ".join(f"r.{quote(column)} is not null" for column in key.columns)
+    pairs = zip(key.target.columns, key.columns, strict=True)
+    same = " and ".join(f"t.{quote(target)} = r.{quote(column)}" for target, column in pairs)
+    named = f"exists (select from {key.target.table} t where {same})"
+    return f"select count(*) from {key.table} r where {held} and not {named}"
 
 
 def consequences(

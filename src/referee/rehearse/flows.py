@@ -87,7 +87,7 @@ class Cast:
         ]
 
     def write(self, statement: str, role: str, user: Person | None, method: str = "POST") -> list[Step]:
-        return request(statement, role, user, self.platform.api_path, method=method)
+        return request(statement, role, user, self.platform.api_path, method=method, of_roles=self.base.settings)
 
 
 Maker = Callable[[Cast], Script]
@@ -131,7 +131,7 @@ def _anonymously(cast: Cast) -> Script:
 
 
 def _by_provider(cast: Cast, provider: str) -> Script:
-    user = person(0x10 + providers.PROVIDERS.index(provider), "Ada Lovelace")
+    user = person(0x100 + providers.PROVIDERS.index(provider), "Ada Lovelace")
     user = Person(user.number, user.name, f"ada.{provider}@example.org")
     return _signs_up(cast, user, gotrue.sign_up_by_provider(user, provider, providers.metadata(provider, user)))
 
@@ -204,7 +204,7 @@ def _profile(cast: Cast) -> Script:
     user = person(0x32, "writer")
     upserts = cast.base.upserts
     if not upserts:
-        return Script(reason=_no_mirror(cast))
+        return Script(reason=cast.base.no_upsert())
     writes = [step for upsert in upserts for step in cast.write(upsert.statement(user), "authenticated", user)]
     rows = [row for upsert in upserts for row in upsert.row.ancestors()]
     before = [*cast.base.steps_for([CONTROL], rows), *_member(user)]
@@ -271,7 +271,7 @@ def _outliving_token(cast: Cast) -> Script:
     if not prepared:
         return Script(reason=_NO_ROW)
     user = person(0x36, "departed")
-    people = cast.base.steps_for([CONTROL], _parents(prepared))
+    people = cast.base.steps_for([CONTROL], _parents(prepared), (row.insert() for _, _, row in prepared))
     by_hand = [*people, *_put_there(cast, user)]
     writes = [cast.write(row.insert({column: user.literal}), "authenticated", user) for _, column, row in prepared]
     stored = [
@@ -293,7 +293,7 @@ def _service_role(cast: Cast) -> Script:
     prepared = _by_table(cast)
     if not prepared:
         return Script(reason=_NO_ROW)
-    people = cast.base.steps_for([CONTROL, FIXTURE], _parents(prepared))
+    people = cast.base.steps_for([CONTROL, FIXTURE], _parents(prepared), (row.insert() for _, _, row in prepared))
     writes: list[Step] = []
     questions: list[Question] = []
     for table, column, row in prepared:
@@ -341,11 +341,6 @@ def _put_there(cast: Cast, user: Person) -> list[Step]:
     return [cast.base.by_superuser(text) for text in account(user, cast.source).statements()]
 
 
-def _no_mirror(cast: Cast) -> str:
-    reasons = [f"no row of {table} could be made: {reason}" for table, reason in cast.base.unmade_mirrors.items()]
-    return "; ".join(reasons) or "there is no mirror"
-
-
 def _mirror_keys(cast: Cast) -> list[tuple[QName, str]]:
     return [(mirror.table, mirror.column) for mirror in cast.mirrors]
 
@@ -368,7 +363,9 @@ FLOWS: tuple[Flow, ...] = (
     Flow("sign-up-anonymous", "anonymous sign-up", _anonymously),
     *(
         Flow(
-            f"sign-up-{provider}", f"sign-up through {provider.capitalize()}", partial(_by_provider, provider=provider)
+            f"sign-up-{provider}",
+            f"sign-up through {providers.TITLES[provider]}",
+            partial(_by_provider, provider=provider),
         )
         for provider in providers.PROVIDERS
     ),

@@ -120,9 +120,11 @@ class Staging:
         lengths = [len(prints) for prints in self.footprints]
         classes = list(islice(orders(lengths, self.dependent), _COUNTED))
         total = count_orders(lengths)
+        is_all = len(classes) < _COUNTED
         # Few switches first: the first that fails is then one that people can follow.
         chosen = sorted(classes, key=lambda order: (switches(order), order))[:limit]
-        race = replace(race, schedules=len(classes), merged=total - len(classes))
+        merged = total - len(classes) if is_all else 0
+        race = replace(race, schedules=len(classes), all_counted=is_all, merged=merged)
         shortest: tuple[tuple[int, int], Order] | None = None
         for order in chosen:
             record = self._play(order)
@@ -276,8 +278,7 @@ class Arrival:
     def _write_mirror(self, name: str, statements: Sequence[Callable[[Person], str | None]]) -> Part:
         def part(user: Person) -> list[Step]:
             texts = [text for statement in statements if (text := statement(user)) is not None]
-            path = self.platform.api_path
-            return _named(name, [step for text in texts for step in request(text, "authenticated", user, path)])
+            return _named(name, [step for text in texts for step in self._request(text, "authenticated", user)])
 
         return part
 
@@ -287,10 +288,12 @@ class Arrival:
 
         def part(user: Person) -> list[Step]:
             token = user if acting.claims == "own" else None
-            steps = request(row.insert({column: user.literal}), acting.role, token, self.platform.api_path)
-            return _named("first write", steps)
+            return _named("first write", self._request(row.insert({column: user.literal}), acting.role, token))
 
         return part
+
+    def _request(self, statement: str, role: str, token: Person | None) -> list[Step]:
+        return request(statement, role, token, self.platform.api_path, of_roles=self.base.settings)
 
     def _first(self) -> tuple[Prepared, Acting] | None:
         """The reference that is written first: one that the user may write, to a mirror if there is one."""
@@ -321,10 +324,11 @@ class Arrival:
     def setup(self) -> list[Step]:
         """The users and rows that must be there before."""
         first = self._first()
-        rows = [row for upsert in self.base.upserts for row in upsert.row.ancestors()]
+        rows = [upsert.row for upsert in self.base.upserts]
         if first is not None and first[0].row is not None:
-            rows += first[0].row.ancestors()
-        return self.base.steps_for([CONTROL], rows)
+            rows.append(first[0].row)
+        parents = [parent for row in rows for parent in row.ancestors()]
+        return self.base.steps_for([CONTROL], parents, [row.insert() for row in rows])
 
     def sweep(self, user: Person) -> list[str]:
         """What takes the user's rows away again."""

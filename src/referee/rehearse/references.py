@@ -20,7 +20,7 @@ from referee.model.rehearsal import (
 from referee.model.schema import ForeignKey, Schema
 from referee.platforms import Platform
 from referee.postgres.session import FailedStatementError, Report, Session, literal
-from referee.rehearse.base import FIXTURE, Base, Prepared, Stamp
+from referee.rehearse.base import Base, Prepared, Stamp
 from referee.rehearse.blame import Blame
 from referee.rehearse.people import CONTROL, Person
 from referee.rehearse.requests import LOGIN, OUTSIDE, preamble
@@ -132,7 +132,8 @@ class Prober:
         if not self._answers(last, keys, scene):
             failure = self._attempt(tried[0]).failure
             reason = f"the key itself was not reached: {describe(tried[0].report)}" if tried[0].report else None
-            return WorldVerdict("fail", tried[0].acting, failure, stored=tried[0].stored, reason=reason)
+            met = self._attempt(tried[0])
+            return WorldVerdict("fail", met.acting, failure, met, stored=tried[0].stored, reason=reason)
         if last.report is not None:
             return WorldVerdict("fail", last.acting, self.blame.failure(last.report), first)
         if not last.found:
@@ -212,7 +213,8 @@ class Prober:
         token = {"own": person, "control": CONTROL, "none": None}[acting.claims]
         path = self.platform.api_path
         if acting.role in self.platform.api_roles:
-            return [f"set local session authorization {LOGIN}", preamble(acting.role, token, path)]
+            begin = preamble(acting.role, token, path, of_roles=self.base.settings)
+            return [f"set local session authorization {LOGIN}", begin]
         setting = [] if token is None else [f"set local request.jwt.claims to {_claims(token)}"]
         paths = f"set local search_path to {', '.join(map(quote, path))}"
         return [OUTSIDE, *setting, paths, f"set local session authorization {quote(acting.role)}"]
@@ -229,9 +231,7 @@ class Prober:
         """The whole way to a failure, to be replayed elsewhere."""
         if verdict.outcome not in ("fail", "overwritten") or verdict.acting is None:
             return ()
-        # What stands beside a row was made with the fixture's user in it.
-        people = [CONTROL, FIXTURE] if scene.world == "fixture" or beside else [CONTROL]
-        needed = self.base.steps_for(people, rows)
+        needed = self.base.steps_for([CONTROL], rows, (statement, *beside))
         acts = self._act(verdict.acting, scene.person)
         probe = [
             "begin",

@@ -6,7 +6,7 @@ search_path, role, the settings of that role and the claims of the token for thi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from referee.model.names import quote
 from referee.model.rehearsal import Step
@@ -18,8 +18,11 @@ LOGIN = "authenticator"
 #: Triggers may read a request's headers; outside a request the settings would not even exist.
 OUTSIDE = "select set_config('request.headers', '{}', false), set_config('request.method', 'POST', false)"
 
-# Settings of the roles that PostgREST impersonates, which a mere SET ROLE would not bring.
-_TIMEOUTS = {"anon": "3s", "authenticated": "8s"}
+#: By role, names and values of what PostgREST sets for the roles that it impersonates: a mere SET ROLE brings nothing.
+Settings = Mapping[str, Sequence[tuple[str, str]]]
+
+#: Those of the host itself, which a project may have altered.
+HOSTS_OWN: Settings = {"anon": [("statement_timeout", "3s")], "authenticated": [("statement_timeout", "8s")]}
 
 
 def claims(person: Person | None, role: str) -> str:
@@ -44,7 +47,9 @@ def claims(person: Person | None, role: str) -> str:
     )
 
 
-def preamble(role: str, person: Person | None, path: Sequence[str], method: str = "POST") -> str:
+def preamble(
+    role: str, person: Person | None, path: Sequence[str], method: str = "POST", of_roles: Settings = HOSTS_OWN
+) -> str:
     """The statement that PostgREST sends first in the transaction of each request."""
     settings = [
         ("search_path", literal(", ".join(map(quote, path)))),
@@ -55,8 +60,7 @@ def preamble(role: str, person: Person | None, path: Sequence[str], method: str 
         ("request.headers", quoted_json({"x-forwarded-host": "rehearsal.supabase.co"})),
         ("request.cookies", literal("{}")),
     ]
-    if role in _TIMEOUTS:
-        settings.append(("statement_timeout", literal(_TIMEOUTS[role])))
+    settings += [(name, literal(value)) for name, value in of_roles.get(role, ())]
     return "select " + ", ".join(f"set_config('{name}', {value}, true)" for name, value in settings)
 
 
@@ -68,7 +72,8 @@ def request(
     *,
     session: str = "api",
     method: str = "POST",
+    of_roles: Settings = HOSTS_OWN,
 ) -> list[Step]:
     """One request of the application, as ``role`` with the token of ``person``."""
-    texts = ["begin", preamble(role, person, path, method), statement, "commit"]
+    texts = ["begin", preamble(role, person, path, method, of_roles), statement, "commit"]
     return [Step(session, LOGIN, text) for text in texts]

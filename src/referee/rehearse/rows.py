@@ -6,6 +6,7 @@ and what the server objects to is mended as far as it can be.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,11 +16,14 @@ from itertools import count, islice, product
 
 from referee.model.names import QName, quote
 from referee.model.schema import Column, ForeignKey, Schema, Table
-from referee.postgres.session import FailedStatementError, Report, Session
+from referee.postgres.session import FailedStatementError, Report, Session, literal
 from referee.rehearse.people import Person
 from referee.rehearse.values import Hint, Values, hints_in
 from referee.rehearse.words import describe
 from referee.sql.expressions import read_expression
+
+# What a cast of a text to an enum ends in.
+_NO_LABEL = re.compile(r'invalid input value for enum (?P<type>.+?): "(?P<value>.*)"', re.DOTALL)
 
 _MENDS = 12
 _COMBINATIONS = 20_000
@@ -545,6 +549,7 @@ class _Plan:
             "23514": self._mend_check,
             "22001": self._mend_length,
             "428C9": self._mend_generated,
+            "22P02": self._mend_label,
         }.get(report.sqlstate)
         if mender is None:
             return False
@@ -651,6 +656,18 @@ class _Plan:
                 found = self.maker.values.candidates(column.type, "", self.number)
                 if found and not any(column.name in key.columns for key in self.keys):
                     self.values[column.name] = found[-1]
+        return True
+
+    def _mend_label(self, report: Report) -> bool:
+        """A trigger casts texts to an enum: where the one that it met stands in the row, a label takes its place."""
+        found = _NO_LABEL.fullmatch(report.message)
+        enums = self.schema.enums.items() if found is not None else ()
+        labels = [enum.labels for name, enum in enums if found and found["type"] in (str(name), quote(name.name))]
+        fixed = {name for key in self.keys for name in key.columns} | self.user_columns | set(self.supplied)
+        columns = [name for name, value in self.values.items() if found and value == literal(found["value"])]
+        if not labels or not labels[0] or not set(columns) - fixed:
+            return False
+        self.values.update(dict.fromkeys((name for name in columns if name not in fixed), literal(labels[0][0])))
         return True
 
     def _mend_generated(self, _report: Report) -> bool:

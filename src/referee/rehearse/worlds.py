@@ -10,7 +10,7 @@ from referee.model.rehearsal import Acting, Attempt, Step, World, WorldSetup
 from referee.platforms import Platform
 from referee.postgres.session import Report
 from referee.rehearse import gotrue
-from referee.rehearse.base import FIXTURE, Base
+from referee.rehearse.base import FIXTURE, GHOST, HASTY, UPSERTER, Base
 from referee.rehearse.blame import Blame
 from referee.rehearse.people import Person, person
 from referee.rehearse.requests import request
@@ -84,22 +84,17 @@ class Worlds:
         return self._make("fresh-sign-up", user, [self._sign_up(user), self._confirm(user)])
 
     def _own_session(self) -> Scene:
-        user = person(0xD2, "upserter")
-        return self._make("upsert-own-session", user, [self._sign_up(user), self._confirm(user), *self._upserts(user)])
+        parts = [self._sign_up(UPSERTER), self._confirm(UPSERTER), *self._upserts(UPSERTER)]
+        return self._with_mirror("upsert-own-session", UPSERTER, parts)
 
     def _no_session(self) -> Scene:
-        user = person(0xD3, "hasty")
-        parts = [self._sign_up(user), *self._upserts(user, "anon"), self._confirm(user)]
-        return self._make("upsert-no-session", user, parts)
+        parts = [self._sign_up(HASTY), *self._upserts(HASTY, "anon"), self._confirm(HASTY)]
+        return self._with_mirror("upsert-no-session", HASTY, parts)
 
     def _mirror_only(self) -> Scene:
-        user = person(0xD4, "ghost")
         acting = Acting(self.base.superuser)
-        steps = [self.base.by_superuser(upsert.row.insert(upsert.changes(user))) for upsert in self.base.upserts]
-        if not steps:
-            setup = WorldSetup("mirror-only", usable=False, reason=self._no_mirror())
-            return Scene("mirror-only", user, (), setup, ())
-        return self._make("mirror-only", user, [Part("mirror row without an account", steps, acting)])
+        steps = [self.base.by_superuser(upsert.insert(GHOST)) for upsert in self.base.upserts]
+        return self._with_mirror("mirror-only", GHOST, [Part("mirror row without an account", steps, acting)])
 
     def _service_role(self) -> Scene:
         user = person(0xD5, "served")
@@ -107,9 +102,12 @@ class Worlds:
         actings = (Acting("service_role"), Acting(self.stage.server.migration_role))
         return Scene(scene.world, user, scene.steps, scene.setup, actings if scene.setup.usable else ())
 
-    def _no_mirror(self) -> str:
-        reasons = [f"no row of {table} could be made: {reason}" for table, reason in self.base.unmade_mirrors.items()]
-        return "; ".join(reasons) or "there is no mirror"
+    def _with_mirror(self, world: World, user: Person, parts: Iterable[Part]) -> Scene:
+        """A world in which the mirrors are written: without one of which a row could be made there is none."""
+        if not self.base.upserts or self.base.unmade_upserts:
+            setup = WorldSetup(world, usable=False, reason=self.base.no_upsert())
+            return Scene(world, user, (), setup, ())
+        return self._make(world, user, parts)
 
     # Parts
 
@@ -126,7 +124,7 @@ class Worlds:
         return [
             Part(
                 f"upsert of {upsert.mirror.table}",
-                request(upsert.statement(user), role, token, self.platform.api_path),
+                request(upsert.statement(user), role, token, self.platform.api_path, of_roles=self.base.settings),
                 acting,
                 optional=True,
             )

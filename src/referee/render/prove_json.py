@@ -151,6 +151,7 @@ class JsonRace(msgspec.Struct, frozen=True):
     title: str
     sessions: tuple[str, ...]
     schedules: int
+    all_counted: bool
     merged: int
     run: int
     dropped: int
@@ -358,6 +359,7 @@ def _race(race: Race) -> JsonRace:
         race.title,
         race.sessions,
         race.schedules,
+        race.all_counted,
         race.merged,
         race.run,
         race.dropped,

@@ -17,7 +17,7 @@ from referee.model.rehearsal import (
     WorldVerdict,
 )
 from referee.render.plain import clean, count
-from referee.render.prove_text import HEADS, difference, mark, turns
+from referee.render.prove_text import HEADS, difference, mark, open_point, orders, turns
 
 
 def render(rehearsals: Sequence[Rehearsal], name: str) -> str:
@@ -43,13 +43,14 @@ def _page(rehearsal: Rehearsal) -> Iterator[str]:
     yield f"{verdict} {scope}{stand_ins}."
     yield from _flows(rehearsal.flows)
     yield from _references(rehearsal.references)
+    yield from _elsewhere(rehearsal)
     yield from _writes(rehearsal)
     yield from _deletion(rehearsal.deletion)
     for race in rehearsal.races:
         yield from _race(race)
     if rehearsal.unverified:
         yield from ("", "## Left open", "")
-        yield from (f"- {_text(one.subject)}: {_text(one.reason)}" for one in rehearsal.unverified)
+        yield from (f"- {_text(open_point(one))}" for one in rehearsal.unverified)
 
 
 def _flows(flows: Iterable[FlowResult]) -> Iterator[str]:
@@ -69,10 +70,14 @@ def _why(flow: FlowResult) -> str:
 
 
 def _step(failed: FailedStep) -> str:
-    by = failed.failure.raised_by
+    return f"{_raised(failed.failure)}; the user is told: {failed.told}"
+
+
+def _raised(failure: Failure) -> str:
+    by = failure.raised_by
     raised = f", raised by {by.function} line {by.line}" if by is not None and by.line is not None else ""
-    at = f" ({failed.failure.location})" if failed.failure.location is not None else ""
-    return f"{_said(failed.failure)}{raised}{at}; the user is told: {failed.told}"
+    at = f" ({failure.location})" if failure.location is not None else ""
+    return f"{_said(failure)}{raised}{at}"
 
 
 def _references(references: Sequence[ReferenceResult]) -> Iterator[str]:
@@ -87,6 +92,25 @@ def _references(references: Sequence[ReferenceResult]) -> Iterator[str]:
             continue
         cells = " | ".join(_cell(one.worlds.get(world)) for world in WORLDS)
         yield f"| {_text(place)} | {_text(str(one.key.target))} | {cells} |"
+
+
+def _elsewhere(rehearsal: Rehearsal) -> Iterator[str]:
+    """Inserts that fail by something other than the key that was tried, and who may not write what."""
+    causes = {"privilege": "lacks the grant to insert into", "row-security": "is refused by row security in"}
+    found = [
+        f"- an insert into {_text(str(table))} {who} in {_text(str(failure.table or table))}: {_text(_raised(failure))}"
+        for who, inserts in (
+            ("by the user fails", rehearsal.failing_inserts()),
+            ("fails, whoever makes it,", rehearsal.stopped_inserts()),
+        )
+        for table, failure in inserts.items()
+    ]
+    found += [
+        f"- {_text(role)} {causes[by]} {_text(', '.join(map(str, tables)))}"
+        for (role, by), tables in rehearsal.refusals().items()
+    ]
+    if found:
+        yield from ("", *found)
 
 
 def _writes(rehearsal: Rehearsal) -> Iterator[str]:
@@ -147,7 +171,7 @@ def _race(race: Race) -> Iterator[str]:
         yield f"Not run: {_text(race.reason)}"
         return
     yield (
-        f"{count(race.schedules, 'order')}, {race.run} run, {race.failed} failed, {race.too_early} too early to count, "
+        f"{orders(race)}, {race.run} run, {race.failed} failed, {race.too_early} too early to count, "
         f"{race.dropped} left out."
     )
     if race.shortest_failure is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from referee.model.names import quote
@@ -19,6 +19,7 @@ from referee.model.rehearsal import (
     Rehearsal,
     Schedule,
     TableCount,
+    Unverified,
     World,
     WorldVerdict,
     WriteResult,
@@ -42,6 +43,8 @@ _MEANINGS = (
     "service role: a job writes for the user who signed up.",
 )
 _LONGEST = 160
+_SHOWN = 5
+_SIGN_UP = "sign-up-"
 
 
 def render(
@@ -86,21 +89,20 @@ class _Page:
         if not flows:
             return
         yield self.paint("name", "Flows") + f": {count(len(flows), 'flow')}, {_tally(flow.outcome for flow in flows)}"
-        for flow in flows:
-            if flow.outcome == "fail":
-                yield from self._failed_flow(flow)
+        for alike in _alike(flow for flow in flows if flow.outcome == "fail"):
+            yield from self._failed_flows(alike)
         skipped = [flow for flow in flows if flow.outcome == "not-run"]
         for flow in skipped:
             yield from self._hanging("not run", "warning", f"{flow.flow}: {flow.reason or ''}")
         passed = [flow for flow in flows if flow.outcome == "pass"]
         if passed:
-            yield from self._hanging("pass", "good", ", ".join(flow.flow for flow in passed))
+            yield from self._hanging("pass", "good", _names([flow.flow for flow in passed]))
         notes: defaultdict[str, list[str]] = defaultdict(list)
         for flow in flows:
             for note in flow.notes:
                 notes[note].append(flow.flow)
         for note, names in notes.items():
-            where = f"{len(names)} of them" if len(names) > 3 else ", ".join(names)
+            where = f"{len(names)} of them" if len(names) > 3 and not self.verbose else _names(names)
             yield from self._hanging("note", "info", f"{note} ({where})")
         yield ""
 
@@ -110,8 +112,11 @@ class _Page:
         yield f"  {self.paint(style, word)}{first[len(word) + 2 :]}" if len(word) < 8 else f"  {word} {first.strip()}"
         yield from rest
 
-    def _failed_flow(self, flow: FlowResult) -> Iterator[str]:
-        yield from self._hanging("FAIL", "error", f"{flow.flow}: {flow.title}")
+    def _failed_flows(self, flows: Sequence[FlowResult]) -> Iterator[str]:
+        """Flows that fail in the same way: the statement is that of the first."""
+        flow = flows[0]
+        name = f"{flow.flow}: {flow.title}" if len(flows) == 1 else _names([one.flow for one in flows])
+        yield from self._hanging("FAIL", "error", name)
         indent = " " * 10
         if flow.failed_step is None:
             yield from wrap(flow.reason or "", self.width, indent)
@@ -120,7 +125,8 @@ class _Page:
         yield from wrap(f"{failed.step.role} runs: {_short(failed.step.sql)}", self.width, indent)
         yield from wrap(_said(failed.failure), self.width, indent)
         yield from self._raised(failed.failure, indent)
-        yield from wrap(f"The user is told: {failed.told}", self.width, indent)
+        told = dict.fromkeys(one.failed_step.told for one in flows if one.failed_step is not None)
+        yield from wrap(f"The user is told: {'; or '.join(told)}", self.width, indent)
 
     def _raised(self, failure: Failure, indent: str) -> Iterator[str]:
         by, at = failure.raised_by, failure.location
@@ -141,23 +147,44 @@ class _Page:
         if not self.rehearsal.references:
             return
         broken = sum(_breaks(one.worlds) for one in tried)
+        untried = sum(not _is_tried(one) for one in self.rehearsal.references)
         yield self.paint("name", "User references") + (
             f": {len(self.rehearsal.references)} in {count(len(WORLDS), 'world')}, "
             f"{broken} {'fails' if broken == 1 else 'fail'} in production"
+            f"{f', {untried} could not be tried there' if untried else ''}"
         )
         yield from self._table(tried)
-        for setup in self.rehearsal.setups:
-            if not setup.usable:
-                yield from self._hanging("not run", "warning", f"{HEADS[setup.world]}: {setup.reason}")
-            for part, attempt in setup.attempts:
-                if attempt.failure is not None:
-                    what = f"{HEADS[setup.world]}: the {part} as {attempt.acting} ends in {_said(attempt.failure)}"
-                    yield from self._hanging("note", "info", _with_cause(what, attempt.refused_by))
+        yield from self._setups()
+        yield from self._refusals()
         yield from self._elsewhere()
         for one in self.rehearsal.references:
             if one.not_run is not None:
                 yield from self._hanging("not run", "warning", f"{one.key.ref}: {one.not_run}")
+        if len(tried) < len(self.rehearsal.references):
+            hint = "A value that no row could be made without can be supplied: [tool.referee.rows]."
+            yield from wrap(hint, self.width, " " * 10)
         yield ""
+
+    def _setups(self) -> Iterator[str]:
+        unusable: defaultdict[str, list[str]] = defaultdict(list)
+        for setup in self.rehearsal.setups:
+            if not setup.usable:
+                unusable[setup.reason or ""].append(HEADS[setup.world])
+        for reason, worlds in unusable.items():
+            yield from self._hanging("not run", "warning", f"{', '.join(worlds)}: {reason}")
+        for setup in self.rehearsal.setups:
+            for part, attempt in setup.attempts if setup.usable else ():
+                if attempt.failure is not None:
+                    what = f"{HEADS[setup.world]}: the {part} as {attempt.acting} ends in {_said(attempt.failure)}"
+                    yield from self._hanging("note", "info", _with_cause(what, attempt.refused_by))
+
+    def _refusals(self) -> Iterator[str]:
+        """Who may not write what: a missing grant is another matter than a policy."""
+        causes = {"privilege": "lacks the grant to insert into", "row-security": "is refused by row security in"}
+        for (role, by), tables in self.rehearsal.refusals().items():
+            shown = tables if self.verbose else tables[:_SHOWN]
+            more = f" and {len(tables) - len(shown)} more" if len(tables) > len(shown) else ""
+            yield from self._hanging("note", "info", f"{role} {causes[by]} {', '.join(map(str, shown))}{more}")
 
     def _table(self, references: Sequence[ReferenceResult]) -> Iterator[str]:
         rows: list[list[str]] = [["", *HEADS.values()]]
@@ -193,9 +220,9 @@ class _Page:
         if "*" in marks:
             role = next(verdict.acting.role for verdict in verdicts if verdict.acting and mark(verdict) == "*")
             meanings.append(
-                f"* The user's own write (as authenticated) is stopped before the key is asked; what the key says was "
-                f"reached as {role} in the user's session. Unmarked verdicts were reached as the user, as service_role "
-                "or, in the fixture, as the superuser."
+                "* The write of the user (as authenticated) or of the job is stopped before the key is asked; what the "
+                f"key says was reached as {role} in the same session. Unmarked verdicts were reached as the user, as "
+                "service_role or, in the fixture, as the superuser."
             )
         if "+" in marks:
             meanings.append(
@@ -208,11 +235,14 @@ class _Page:
 
     def _elsewhere(self) -> Iterator[str]:
         """Inserts that fail although the key that was tried is satisfied, mostly in a table that they do not name."""
-        for table, failure in self.rehearsal.failing_inserts().items():
-            where = f" in {failure.table}, which it does not name" if failure.table not in (None, table) else ""
-            text = f"an insert into {table} by the user fails{where}: {_said(failure)}"
-            yield from self._hanging("FAIL", "error", text)
-            yield from self._raised(failure, " " * 10)
+        for who, inserts in (
+            ("by the user fails", self.rehearsal.failing_inserts()),
+            ("fails, whoever makes it,", self.rehearsal.stopped_inserts()),
+        ):
+            for table, failure in inserts.items():
+                where = f" in {failure.table}, which it does not name" if failure.table not in (None, table) else ""
+                yield from self._hanging("FAIL", "error", f"an insert into {table} {who}{where}: {_said(failure)}")
+                yield from self._raised(failure, " " * 10)
 
     # Writes of triggers
 
@@ -255,7 +285,7 @@ class _Page:
         if race.reason is not None:
             yield from self._hanging("not run", "warning", race.reason)
             return
-        details = [f"{count(race.schedules, 'order')} that differ", f"{race.run} run", f"{race.failed} failed"]
+        details = [orders(race), f"{race.run} run", f"{race.failed} failed"]
         if race.merged:
             details.insert(1, f"{race.merged} equal to one of them")
         if race.dropped:
@@ -322,7 +352,9 @@ class _Page:
     def _end(self) -> Iterator[str]:
         failures = list(self.rehearsal.failures())
         if failures:
-            yield self.paint("error", f"{count(len(failures), 'thing')} that production will do wrong.")
+            things = count(len(failures), "thing")
+            text = f"Of what differs, {things} will go wrong." if self.same else f"{things} that production will do wrong."
+            yield self.paint("error", text)
         elif not self.same:
             yield self.paint("good", "Nothing that was rehearsed fails in production.")
         conditions = self.rehearsal.conditions
@@ -333,13 +365,48 @@ class _Page:
         if conditions.stand_ins:
             scope += f" Stand-ins took the place of {', '.join(conditions.stand_ins)}."
         yield from wrap(scope, self.width, "")
-        shown = self.rehearsal.unverified if self.verbose else self.rehearsal.unverified[:5]
+        shown = self.rehearsal.unverified if self.verbose else self.rehearsal.unverified[:_SHOWN]
         for one in shown:
-            at = f"{one.location}: " if one.location is not None else ""
-            yield from self._hanging("open", "warning", f"{at}{one.subject}: {one.reason}")
+            yield from self._hanging("open", "warning", open_point(one))
         left = len(self.rehearsal.unverified) - len(shown)
         if left:
             yield f"  and {left} more that the verdicts leave open (--verbose lists them)"
+
+
+def open_point(one: Unverified) -> str:
+    """Something that the verdicts leave open, in one line; its place holds the name of the file already."""
+    parts = [] if one.location is None else [str(one.location)]
+    if one.location is None or one.location.file != one.subject:
+        parts.append(one.subject)
+    return ": ".join([*parts, one.reason])
+
+
+def orders(race: Race) -> str:
+    """How many orders there are."""
+    return f"{'' if race.all_counted else 'at least '}{count(race.schedules, 'different order')}"
+
+
+def _alike(flows: Iterable[FlowResult]) -> Iterator[list[FlowResult]]:
+    """Flows that fail in the same way, together: the same error from the same place, or the same reason."""
+    found: dict[object, list[FlowResult]] = {}
+    for flow in flows:
+        failure = None if flow.failed_step is None else replace(flow.failed_step.failure, detail=None)
+        found.setdefault(failure or flow.reason, []).append(flow)
+    yield from found.values()
+
+
+def _names(flows: Sequence[str]) -> str:
+    """Names of flows; what they begin with is said once."""
+    names: list[str] = []
+    for flow in flows:
+        follows = flow.startswith(_SIGN_UP) and any(name.startswith(_SIGN_UP) for name in names)
+        names.append(flow.removeprefix("sign-up") if follows else flow)
+    return ", ".join(names)
+
+
+def _is_tried(one: ReferenceResult) -> bool:
+    """Whether any world of production has an answer."""
+    return any(one.worlds[world].outcome != "not-run" for world in PRODUCTION if world in one.worlds)
 
 
 def turns(schedule: Schedule) -> Iterator[tuple[str, str, str]]:

@@ -38,7 +38,7 @@ from referee.rehearse.base import Base, prepare
 from referee.rehearse.blame import Blame
 from referee.rehearse.deletion import consequences
 from referee.rehearse.flows import FLOWS, Cast, Flow, play
-from referee.rehearse.imitated import rests_on_stand_ins
+from referee.rehearse.imitated import refused_through_the_api, rests_on_stand_ins
 from referee.rehearse.migrating import race_of_migrations
 from referee.rehearse.races import race_of_arrival
 from referee.rehearse.references import Prober, probe_all
@@ -286,7 +286,8 @@ class _Rehearsing:
 
     def _imitated(self, schema: Schema, outcome: Outcome) -> list[Unverified]:
         with self.server.connect(self.migrated, self.server.superuser) as session:
-            return list(rests_on_stand_ins(session, schema, self.platform, outcome.stand_ins))
+            found = list(rests_on_stand_ins(session, schema, self.platform, outcome.stand_ins))
+        return [*refused_through_the_api(schema, self.reading.replayed.origins), *found]
 
     def _unverified(self, outcome: Outcome) -> list[Unverified]:
         """What the verdicts leave open, whatever they are."""
