@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -23,8 +25,9 @@ class Source:
     text: str
 
     @cached_property
-    def _line_starts(self) -> list[int]:
-        starts, at = [0], self.text.find("\n")
+    def _line_starts(self) -> Sequence[int]:
+        # A list would need an object for each line of the project.
+        starts, at = array("Q", (0,)), self.text.find("\n")
         while at != -1:
             starts.append(at + 1)
             at = self.text.find("\n", at + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any
 
 from referee.sql.parse import Tree, char_offsets
@@ -27,14 +28,19 @@ class Context:
 
     def written(self, relation: Tree) -> Written:
         """The name in a RangeVar."""
-        return Written(relation.get("schemaname"), relation["relname"], self.base + self.local(relation))
+        schema = relation.get("schemaname")
+        return Written(
+            schema if schema is None else intern(schema),
+            intern(relation["relname"]),
+            self.base + self.local(relation),
+        )
 
 
 def strings(nodes: list[Tree] | None) -> tuple[str, ...]:
-    """The texts of a list of String nodes."""
+    """The texts of a list of String nodes, mostly names: each that occurs again is kept once."""
     if not nodes:
         return ()
-    return tuple([node["String"].get("sval", "") for node in nodes])
+    return tuple([intern(node["String"].get("sval", "")) for node in nodes])
 
 
 def written_name(nodes: list[Tree] | None) -> Written:

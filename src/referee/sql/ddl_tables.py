@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from sys import intern
 
 from referee.model.names import MAX_NAME_BYTES, clip
 from referee.sql import tokens
@@ -77,7 +78,7 @@ def create_table_as(context: Context, tree: Tree) -> Action:
 
 def column(context: Context, tree: Tree) -> ColumnSpec:
     """A column with its constraints; DEFERRABLE and its kind follow the key they belong to as separate nodes."""
-    name = tree.get("colname", "")
+    name = intern(tree.get("colname", ""))
     start = context.local(tree)
     kind = tree.get("typeName")
     written = type_written(kind) if kind is not None else TypeWritten(None, "")

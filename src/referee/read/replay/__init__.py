@@ -52,6 +52,7 @@ def replay(sources: Sequence[Source], platform: Platform, read: ScriptReader | N
         session.begin_file(source.path, _rolls_back(script))
         run(session, script.statements)
         session.end_file()
+        del script  # the records of one long file need as much memory as what they build
     origins = Origins(
         {source.path: source for source in sources},
         session.anchors,

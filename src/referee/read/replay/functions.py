@@ -153,7 +153,7 @@ def _remember(session: Session, record: CreateFunction, function: Function, form
     statements = session.statements.get(ref)
     session.made(ref)
     if former is not None and statements:
-        session.statements[ref] = [*statements, session.span]
+        session.statements[ref] = (*statements, session.span)
     if session.fixed is None:
         session.bodies[ref] = BodyOrigin(session.at(record.body_start, record.body_end), record.offsets)
 

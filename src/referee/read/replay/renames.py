@@ -364,7 +364,7 @@ def _rename_places(session: Session, old: Ref, new: Ref) -> None:
         place = places.pop(old, None)
         if place is not None:
             places[new] = place
-    session.statements[new] = [*session.statements.pop(old, []), session.span]
+    session.statements[new] = (*session.statements.pop(old, ()), session.span)
 
 
 def _rename_trigger(session: Session, record: Rename) -> None:

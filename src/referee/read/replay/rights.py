@@ -108,7 +108,11 @@ def _change_one(
 
 def _listed(found: _Held) -> tuple[Grant, ...]:
     order = sorted(found.items(), key=lambda item: (bool(item[0][1]), item[0][1], item[0][0]))
-    return tuple([Grant(grantee, held, columns) for (grantee, columns), held in order if held])
+    return tuple([_make_grant(grantee, held, columns) for (grantee, columns), held in order if held])
+
+
+# The tables of a project grant the same rights to the same roles.
+_make_grant = lru_cache(maxsize=4096)(Grant)
 
 
 def grant(session: Session, record: GrantRights) -> None:

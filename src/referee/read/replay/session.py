@@ -56,7 +56,7 @@ class Session:
         self.checks_bodies = True
         """Whether something missing refuses a statement that is kept, with a gap, elsewhere."""
         self.anchors: dict[Ref, Span] = {}
-        self.statements: dict[Ref, list[Span]] = {}
+        self.statements: dict[Ref, tuple[Span, ...]] = {}
         self.bodies: dict[Ref, BodyOrigin] = {}
         self.definitions: dict[Ref, Span] = {}
         self.gaps: list[Gap] = []
@@ -220,10 +220,10 @@ class Session:
     def made(self, ref: Ref, anchor: Span | None = None) -> None:
         """Notes that the statement at hand made an object; ``anchor`` is what findings about it point at."""
         self.anchors[ref] = anchor or self.span
-        self.statements[ref] = [self.span]
+        self.statements[ref] = (self.span,)
 
     def altered(self, ref: Ref) -> None:
-        self.statements.setdefault(ref, []).append(self.span)
+        self.statements[ref] = (*self.statements.get(ref, ()), self.span)
 
     def note(self, kind: str, owner: QName, part: object = "") -> None:
         """Notes that a thing was made or changed which may depend on others."""
@@ -241,21 +241,21 @@ class Session:
     def new_name(self, written: Written) -> QName:
         """Where an object with this name would be created."""
         if written.schema is None:
-            return QName(self.creation_schema(), written.name)
+            return _new(QName, (self.creation_schema(), written.name))
         if written.schema not in self.state.namespaces:
             raise missing_schema(written.schema)
-        return QName(written.schema, written.name)
+        return _new(QName, (written.schema, written.name))
 
     def candidates(self, written: Written) -> Iterable[QName]:
         """The qualified names that a name may mean, in the order in which Postgres looks."""
         if written.schema is not None:
-            return (QName(written.schema, written.name),)
-        return [QName(self.role if schema == "$user" else schema, written.name) for schema in self.path]
+            return (_new(QName, (written.schema, written.name)),)
+        return [_new(QName, (self.role if schema == "$user" else schema, written.name)) for schema in self.path]
 
     def find_table(self, written: Written) -> TableState | None:
         tables = self.state.tables
         if written.schema is not None:
-            return tables.get(QName(written.schema, written.name))
+            return tables.get(_new(QName, (written.schema, written.name)))
         for name in self.candidates(written):
             table = tables.get(name)
             if table is not None:

@@ -106,13 +106,14 @@ def _add_constraints(session: Session, table: TableState, record: CreateTable) -
 def put_column(session: Session, table: TableState, spec: ColumnSpec) -> Column:
     """Adds a column without its constraints."""
     inherited = table.columns.get(spec.name)
+    ref = Ref("column", *table.name, spec.name)
     if not spec.type.name and inherited is not None:
         not_null = inherited.not_null or spec.not_null
         column = replace(inherited, not_null=not_null, default=spec.default or inherited.default)
     elif spec.type.schema is None and spec.type.name in SERIALS and not spec.type.array:
         column = _serial(session, table, spec)
     else:
-        column = _plain(session, table, spec)
+        column = _plain(session, table, spec, ref)
     if inherited is not None and spec.type.name:
         column = relatives.merge_column(session, table, column, inherited)
     elif table.inherited:
@@ -120,17 +121,17 @@ def put_column(session: Session, table: TableState, spec: ColumnSpec) -> Column:
     table.columns[spec.name] = column
     if column.default is not None or column.generated is not None or "." in column.type:
         relatives.note_column(session, table, column)
-    session.anchors[Ref("column", *table.name, spec.name)] = session.at(spec.start, spec.end)
+    session.anchors[ref] = session.at(spec.start, spec.end)
     return column
 
 
-def _plain(session: Session, table: TableState, spec: ColumnSpec) -> Column:
-    kind = session.type(spec.type, Ref("column", *table.name, spec.name))
+def _plain(session: Session, table: TableState, spec: ColumnSpec, ref: Ref) -> Column:
+    kind = session.type(spec.type, ref)
     default = spec.default
     if default is not None:
         default = _default(default, kind)
         if default is not None and "nextval" in default.lower():
-            _lack_sequence(session, default, Ref("column", *table.name, spec.name))
+            _lack_sequence(session, default, ref)
     if spec.identity:
         relatives.make_sequence(session, table, spec.name)
     return _make_column(spec.name, kind, spec.not_null, default, spec.generated, spec.identity)
