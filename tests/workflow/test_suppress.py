@@ -86,6 +86,18 @@ def test_for_a_whole_file() -> None:
     assert len(other.findings) == 1
 
 
+@pytest.mark.parametrize(("path", "sign"), [("a.sql", "--"), ("a.test.ts", "//"), ("a_test.py", "#"), ("a.py", "--")])
+def test_in_the_comments_of_each_language(path: str, sign: str) -> None:
+    def left(text: str, line: int) -> int:
+        return len(suppress([finding(file=path, line=line)], [Source(path, text)], RAN).findings)
+
+    behind = f"f('é')\ng() {sign} referee: ignore[lost-key] why"
+    assert [left(behind, 1), left(behind, 2)] == [1, 0]
+    above = f"f()\n{sign} referee: ignore[lost-key] why\n{sign} more\n\ng()\nh()"
+    assert [left(above, line) for line in (1, 5)] == [1, 0]
+    assert left(f"f()\n{sign} referee: ignore-file[lost-key]", 1) == 0
+
+
 def test_only_the_named_rules_are_suppressed() -> None:
     text = "select 1; -- referee: ignore[ late-trigger ,lost-key] both"
     assert suppressed_lines(text) == suppressed_lines(text, "late-trigger") == [1]

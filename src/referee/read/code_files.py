@@ -19,7 +19,7 @@ PYTHON = (".py",)
 ELEMENTS = (".tsx", ".js", ".jsx", ".mjs", ".cjs")
 TYPESCRIPT = (".ts", ".mts", ".cts")
 
-_ENDINGS = (*PYTHON, *ELEMENTS, *TYPESCRIPT)
+ENDINGS = (*PYTHON, *ELEMENTS, *TYPESCRIPT)
 _TEST_FOLDERS = frozenset(
     "test tests __tests__ testing e2e spec specs cypress playwright fixtures integration-tests test-utils".split()
 )
@@ -84,7 +84,7 @@ def _paths(migrations: Migrations, excludes: Callable[[str], bool]) -> Iterator[
         for name in names:
             kind = kind_of(name) or inherited
             path = os.path.join(folder, name)
-            if kind is not None and name.endswith(_ENDINGS) and not name.endswith(".d.ts") and not excludes(path):
+            if kind is not None and name.endswith(ENDINGS) and not name.endswith(".d.ts") and not excludes(path):
                 yield kind, path
         waiting += [
             (os.path.join(folder, name), kind_of_folder(name) or inherited)

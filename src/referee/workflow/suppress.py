@@ -2,7 +2,8 @@
 
 Behind code, a comment counts for the findings of its line. On a line of its own it counts for what begins on the next
 line of code: the whole statement, or inside a statement the column, the constraint or the statement of a function body.
-``-- referee: ignore-file[rule-id]`` counts for its file.
+``-- referee: ignore-file[rule-id]`` counts for its file. Tests in other languages have ``#`` or ``//`` in the place of
+``--``; there a comment on a line of its own counts for what begins on the next line of code.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from referee import rules
 from referee.model.diagnosis import Notice
 from referee.model.finding import Finding
 from referee.model.source import Location, Source, Span
+from referee.read.code_files import ENDINGS
 from referee.sql.split import Statement, split
 from referee.sql.tokens import tokens
 from referee.workflow.nearest import nearest
 
 _COMMENT = re.compile(r"--[ \t]*referee:[ \t]*(?P<word>[\w-]*)[ \t]*(?:\[(?P<rules>[^\]\r\n]*)\])?")
+_CODE_COMMENT = re.compile(_COMMENT.pattern.replace("--", "(?:--|//|#)", 1))
 _WORDS = ("ignore", "ignore-file")
 _CODE = re.compile(r"(?:\s++|--[^\n]*+)*+")
+_OTHER_CODE = re.compile(r"(?:\s++|(?:--|//|#)[^\n]*+)*+")
 
 
 class Suppression(NamedTuple):
@@ -97,7 +101,7 @@ def _read(sources: Iterable[Source]) -> tuple[list[_Comment], list[Notice]]:
         if "referee:" not in source.text:
             continue
         reach = _Reach(source)
-        for match in _COMMENT.finditer(source.text):
+        for match in (_CODE_COMMENT if source.path.endswith(ENDINGS) else _COMMENT).finditer(source.text):
             location = Location.of(Span(source.path, match.start(), match.end()), source)
             names = tuple(name.strip() for name in (match["rules"] or "").split(",") if name.strip())
             notices += [Notice(fault, location) for fault in _faults(match["word"], names, known)]
@@ -123,6 +127,7 @@ class _Reach:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.text = source.text
+        self.is_sql = not source.path.endswith(ENDINGS)
         self._statements: list[Statement] | None = None
 
     def of(self, start: int, word: str) -> tuple[bool, int, int]:
@@ -134,13 +139,15 @@ class _Reach:
         if self.text[begin:start].strip():
             return True, line, line
         code = self._next_code(start)
+        if not self.is_sql:
+            return False, self._line(code), self._line(code)
         return False, self._line(code), self._line(self._end(start, code))
 
     def _line(self, offset: int) -> int:
         return self.source.position(offset).line
 
     def _next_code(self, start: int) -> int:
-        match = _CODE.match(self.text, start)
+        match = (_CODE if self.is_sql else _OTHER_CODE).match(self.text, start)
         return start if match is None else match.end()
 
     def _end(self, comment: int, code: int) -> int:
