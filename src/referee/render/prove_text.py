@@ -353,8 +353,8 @@ class _Page:
         failures = list(self.rehearsal.failures())
         if failures:
             things = count(len(failures), "thing")
-            text = f"Of what differs, {things} will go wrong." if self.same else f"{things} that production will do wrong."
-            yield self.paint("error", text)
+            rest = " of these will go wrong in production." if self.same else " that production will do wrong."
+            yield self.paint("error", f"{things}{rest}")
         elif not self.same:
             yield self.paint("good", "Nothing that was rehearsed fails in production.")
         conditions = self.rehearsal.conditions
