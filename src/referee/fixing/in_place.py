@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from referee.errors import RefereeError
-from referee.fixing import clause, style, sync
+from referee.fixing import clause, function, style, sync
 from referee.fixing.edit import Edit
 from referee.model import change as changes
 from referee.model.change import Change
@@ -18,7 +18,7 @@ from referee.model.plan import Question
 from referee.model.schema import ForeignKey, Schema
 from referee.model.source import Span
 from referee.sql import clauses
-from referee.sql.tokens import default_end
+from referee.sql.tokens import default_end, tokens
 
 _NEW = "-- Added by referee: {}\n"
 _REST_OF_LINE = re.compile(r"[ \t]*;?[ \t]*(?:--[^\r\n]*)?(?:\r?\n|\Z)")
@@ -289,6 +289,78 @@ def _enable_trigger(editor: Editor, change: changes.EnableTrigger) -> Iterator[E
     yield editor.insert(after, "it was disabled.", style.cased(sql, editor.upper(after.path)))
 
 
+def _repair_sync_function(editor: Editor, change: changes.RepairSyncFunction) -> Iterator[Edit]:
+    """The body where it stands, and what the function's head lacks."""
+    found = function.rewrite(editor.schema, change, editor.answers)
+    body = editor.origins.bodies.get(change.function)
+    if body is None or body.offsets is not None:
+        raise NotInPlaceError(f"the body of {change.function} does not stand in dollar quotes in a file")
+    upper = editor.upper(body.span.path)
+    editor.questions += found.questions
+    for edit in found.edits:
+        at = body.locate(edit.start, edit.end)
+        start = body.span.start + edit.start
+        yield Edit(at.path, start, start + edit.end - edit.start, style.cased(edit.text, upper))
+    attributes = ["security definer"] * found.definer
+    if found.path is not None:
+        attributes.append(f"set search_path = {found.path or repr('')}")
+    if attributes:
+        yield from _attributes(editor, change.function, body.span, attributes)
+
+
+def _attributes(editor: Editor, ref: Ref, body: Span, attributes: Sequence[str]) -> Iterator[Edit]:
+    """In the place of SECURITY INVOKER, or behind LANGUAGE, where any attribute of a function may stand."""
+    statements = [span for span in editor.origins.statements.get(ref, ()) if span.path == body.path]
+    statement = next((span for span in statements if span.start <= body.start < span.end), None)
+    if statement is None:
+        raise NotInPlaceError(f"{ref} is written in no statement of its own")
+    text, upper = editor.text(body.path), editor.upper(body.path)
+    found = [token for token in tokens(text, statement.start, statement.end) if token[0] != "string"]
+    invoker = next(clause.find_words(text, found, "security", "invoker"), None)
+    if invoker is not None and "security definer" in attributes:
+        yield Edit(body.path, *invoker, style.cased("security definer", upper))
+        attributes = [one for one in attributes if one != "security definer"]
+    language = next(clause.find_words(text, found, "language"), None)
+    behind = next((end for _, start, end in found if language is not None and start >= language[1]), None)
+    if language is None or behind is None:
+        raise NotInPlaceError(f"LANGUAGE is not written with {ref}")
+    line = text[text.rfind("\n", 0, language[0]) + 1 : language[0]]
+    lead = f"\n{line}" if not line.strip() else " "
+    if attributes:
+        yield Edit(body.path, behind, behind, "".join([lead + style.cased(one, upper) for one in attributes]))
+
+
+def _alter_column_type(editor: Editor, change: changes.AlterColumnType) -> Iterator[Edit]:
+    """The type in the column's definition; what was written for the old one has to fit the new one too."""
+    span = editor.anchor(change.column)
+    text = editor.text(span.path)
+    found = clause.element(text, span.start)
+    table = editor.schema.table(change.column.owner)
+    column = table.column(change.column.part) if table is not None else None
+    if column is None or column.default is not None or column.generated is not None or column.identity:
+        raise NotInPlaceError(f"{change.column} makes values of its own, which belong to its type")
+    if len(found) < 2:
+        raise NotInPlaceError(f"the type is not written with {change.column}")
+    start, end = found[1][1], _type_end(text, found)
+    yield Edit(span.path, start, end, change.type)
+
+
+# What may follow the type in a column's definition (PostgreSQL 18, CREATE TABLE).
+_BEHIND_TYPE = frozenset(
+    {"storage", "compression", "collate", "constraint", "not", "null", "check", "default", "generated", "unique",
+     "primary", "references", "deferrable", "initially", "options"}
+)  # fmt: skip
+
+
+def _type_end(text: str, found: Sequence[clause.Token]) -> int:
+    end = found[1][2]
+    for _, first, last in found[1:]:
+        if text[first:last].lower() in _BEHIND_TYPE:
+            break
+        end = last
+    return end
+
+
 _EDITORS: dict[type, Callable[[Editor, Any], Iterator[Edit]]] = {
     changes.RetargetForeignKey: _retarget,
     changes.SetOnDelete: _set_on_delete,
@@ -302,6 +374,8 @@ _EDITORS: dict[type, Callable[[Editor, Any], Iterator[Edit]]] = {
     changes.CreatePolicy: _create_policy,
     changes.CreateIndex: _create_index,
     changes.EnableTrigger: _enable_trigger,
+    changes.RepairSyncFunction: _repair_sync_function,
+    changes.AlterColumnType: _alter_column_type,
 }
 
 

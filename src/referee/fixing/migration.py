@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from referee.fixing import sync
+from referee.fixing import function, sync
 from referee.fixing.in_place import own_row_policy
 from referee.fixing.sync import UndecidedError
 from referee.model import change as changes
@@ -491,6 +491,38 @@ def _drop_default(planner: _Planner, change: changes.DropDefault) -> None:
         )
 
 
+def _repair_sync_function(planner: _Planner, change: changes.RepairSyncFunction) -> None:
+    """CREATE OR REPLACE keeps owner, grants and the trigger; sessions that run the old body end it undisturbed."""
+    found = function.rewrite(planner.schema, change, planner.answers)
+    planner.questions += found.questions
+    former = next(one for one in planner.schema.functions.values() if one.ref == change.function)
+    planner.steps.append(
+        Step(
+            Phase.EXPAND,
+            clauses.statement(clauses.function(found.function), "CreateFunctionStmt"),
+            f"{former.name.qualified} no longer fails sign-ups: {'; '.join(change.faults)}",
+            repeatable=True,
+            undo=(clauses.statement(clauses.function(former), "CreateFunctionStmt"),),
+        )
+    )
+
+
+def _enable_trigger(planner: _Planner, change: changes.EnableTrigger) -> None:
+    table, name = change.trigger.owner, quote(change.trigger.part)
+    planner.steps.append(
+        Step(
+            Phase.EXPAND,
+            _alter(table, f"enable trigger {name}"),
+            f"{change.trigger} fires again",
+            (Lock(table, "SHARE ROW EXCLUSIVE"),),
+            alone=True,
+            repeatable=True,
+            hazards=(_QUEUE.format(Timeouts().lock),),
+            undo=(_alter(table, f"disable trigger {name}"),),
+        )
+    )
+
+
 def _default_back(ref: Ref, column: Column | None) -> tuple[str, ...]:
     if column is None or column.default is None:
         return ()
@@ -521,4 +553,6 @@ _PLANNERS: dict[type, Callable[[_Planner, Any], None]] = {
     changes.CreateIndex: _create_index,
     changes.SetNotNull: _set_not_null,
     changes.DropDefault: _drop_default,
+    changes.RepairSyncFunction: _repair_sync_function,
+    changes.EnableTrigger: _enable_trigger,
 }

@@ -110,7 +110,11 @@ def _united(merged: Mapping[Change, Sequence[Finding]]) -> dict[Change, list[Fin
     for change, findings in merged.items():
         same = next((known for known in found if _is_same_function(known, change)), None)
         if isinstance(change, changes.RepairSyncFunction) and isinstance(same, changes.RepairSyncFunction):
-            union = replace(same, faults=tuple(dict.fromkeys((*same.faults, *change.faults))))
+            union = replace(
+                same,
+                faults=tuple(dict.fromkeys((*same.faults, *change.faults))),
+                mends=tuple(dict.fromkeys((*same.mends, *change.mends))),
+            )
             found[union] = [*found.pop(same), *findings]
         else:
             found.setdefault(change, []).extend(findings)
@@ -122,6 +126,7 @@ def _is_same_function(one: Change, other: Change) -> bool:
         isinstance(one, changes.RepairSyncFunction)
         and isinstance(other, changes.RepairSyncFunction)
         and one.function == other.function
+        and bool(one.mends) == bool(other.mends)
     )
 
 

@@ -221,7 +221,7 @@ def sync_values(
             continue
         id_ = f"value {mirror.name}.{quote(column.name)}"
         value = _known(pair, column)
-        if id_ in answers or (value is None and _must_be_given(schema, column)):
+        if id_ in answers or (value is None and must_be_given(schema, column)):
             question = _ask(schema, mirror, column, id_, answers.get(id_))
             questions.append(question)
             if question.answer is not None:
@@ -231,7 +231,8 @@ def sync_values(
     return tuple(values), tuple(questions)
 
 
-def _must_be_given(schema: Schema, column: Column) -> bool:
+def must_be_given(schema: Schema, column: Column) -> bool:
+    """Whether an INSERT has to name a column."""
     if column.default is not None or column.identity:
         return False
     domain = next((known for known in schema.domains.values() if str(known.name) == column.type), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from referee.model.names import QName, Ref, Target
 from referee.model.schema import Action, ForeignKey
@@ -52,14 +52,38 @@ class CreateSyncTrigger:
         return f"create a trigger on {self.source.table} that inserts each new row into {self.mirror.table}"
 
 
+#: The troubles in a function for which there is a text: names, rights, what is written, errors.
+VALUE_MENDS = frozenset({"missing-value", "nullable-value", "unique-collision", "skipped-on-conflict", "fires-again"})
+MENDS = VALUE_MENDS | {
+    "unresolved-name",
+    "wrong-table",
+    "missing-privilege",
+    "row-security",
+    "swallowed-errors",
+    "no-search-path",
+}
+
+
+class Mend(NamedTuple):
+    """One trouble that can be mended: its kind, one of ``MENDS``, and the characters of the body that it is about."""
+
+    kind: str
+    start: int = -1
+    end: int = -1
+
+
 @dataclass(frozen=True, slots=True)
 class RepairSyncFunction:
-    """Rewrite the function of a sync trigger so that no sign-up fails in it; ``faults`` says what is wrong with it."""
+    """Rewrite the function of a sync trigger so that no sign-up fails in it; ``faults`` says what is wrong with it.
+
+    ``mends`` is the same for who writes the text; without any, a person has to.
+    """
 
     kind: ClassVar[str] = "repair-sync-function"
     function: Ref
     trigger: Ref
     faults: tuple[str, ...]
+    mends: tuple[Mend, ...] = ()
 
     def describe(self) -> str:
         return f"rewrite {self.function}: {'; '.join(self.faults)}"

@@ -8,7 +8,7 @@ from referee.model.finding import Confidence, Note, Problem, Severity
 from referee.model.identity import Identity
 from referee.model.names import QName, Ref
 from referee.model.origins import Place
-from referee.model.remedy import EnableTrigger, Remedy, RepairSyncFunction
+from referee.model.remedy import MENDS, EnableTrigger, Mend, Remedy, RepairSyncFunction
 from referee.model.schema import Schema
 from referee.rules._faults import Fault, Fill, Pursuit
 from referee.rules._firing import intended_fills, own_triggers
@@ -29,8 +29,8 @@ def problems(identity: Identity, pursuit: Pursuit, indirect: bool) -> Iterator[P
     for fault, ways in met:
         if fault.trouble.name not in _MISSING:
             groups.setdefault((fault.function, fault.trouble.name, fault.trouble.subject), []).append((fault, ways))
-    for (function, *_), group in groups.items():
-        remedy = _remedy(function, [fault for fault, _ in met if fault.function == function])
+    for (function, name, _), group in groups.items():
+        remedy = _remedy(function, name, [fault for fault, _ in met if fault.function == function])
         yield _problem(identity, sorted(group, key=_gravest_first), remedy)
 
 
@@ -52,11 +52,21 @@ def severity_of(fault: Fault) -> Severity:
     return Severity.WARNING
 
 
-def _remedy(function: Ref, faults: Iterable[Fault]) -> Remedy:
-    """One rewriting of the function for all its faults, so that their findings propose the same."""
+def _remedy(function: Ref, name: str, faults: Iterable[Fault]) -> Remedy:
+    """One rewriting of the function for all its faults that can be mended, so that their findings propose the same."""
     ordered = sorted(faults, key=lambda fault: fault.trouble.within)
-    cures = dict.fromkeys(fault.trouble.cure for fault in ordered)
-    return Remedy(RepairSyncFunction(function, ordered[0].trigger, tuple(cures)))
+    mendable = MENDS if all(_is_harmless(fault) for fault in ordered) else MENDS - {"swallowed-errors"}
+    troubles = [fault.trouble for fault in ordered if (fault.trouble.name in mendable) == (name in mendable)]
+    if name not in mendable:
+        troubles = [trouble for trouble in troubles if trouble.name == name]
+    cures = dict.fromkeys(trouble.cure for trouble in troubles)
+    mends = dict.fromkeys(Mend(trouble.name, *trouble.within) for trouble in troubles if name in mendable)
+    return Remedy(RepairSyncFunction(function, ordered[0].trigger, tuple(cures), tuple(mends)))
+
+
+def _is_harmless(fault: Fault) -> bool:
+    """Whether a sign-up that swallows no error any more does not fail of it."""
+    return fault.trouble.name in MENDS or not fault.trouble.sqlstate
 
 
 def _problem(identity: Identity, group: list[_Met], remedy: Remedy) -> Problem:
@@ -250,6 +260,10 @@ def without_search_path(schema: Schema, identity: Identity, pursuit: Pursuit) ->
                 severity=Severity.INFO,
                 table=identity.source.table,
                 related=(_trigger_note(trigger.ref),),
-                remedy=Remedy(RepairSyncFunction(function.ref, trigger.ref, ("set an empty search_path",))),
+                remedy=Remedy(
+                    RepairSyncFunction(
+                        function.ref, trigger.ref, ("set an empty search_path",), (Mend("no-search-path"),)
+                    )
+                ),
                 key="no-search-path",
             )

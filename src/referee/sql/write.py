@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from referee.model import change as changes
 from referee.model.change import Change
-from referee.model.names import FunctionName, QName, Ref, Target, clip, quote
+from referee.model.names import QName, Ref, Target, clip, quote
 from referee.model.schema import (
     Check,
     Column,
@@ -627,37 +627,10 @@ def _set_trigger_state(writer: Writer, change: changes.SetTriggerState) -> Itera
         yield _state(ref, change.enabled)
 
 
-def _create_sync_trigger(writer: Writer, change: changes.CreateSyncTrigger) -> Iterator[Statement]:
-    """A trigger, and its function that inserts NEW's key into the mirror with the columns that need a value."""
-    source, mirror = _table(writer, change.source.table), _table(writer, change.mirror.table)
-    [key], [mirror_key] = change.source.columns, change.mirror.columns
-    given = {mirror_key: key}
-    for column in mirror.columns:
-        has_value = column.default is not None or column.generated is not None or column.identity
-        if column.not_null and not has_value and column.name != mirror_key:
-            if source.column(column.name) is None:
-                raise UnwritableError(
-                    f"{mirror.name}.{quote(column.name)} refuses NULL and has no default, and nothing in {source.name} "
-                    "has its name: say what a new account has there."
-                )
-            given[column.name] = column.name
-    columns, values = clauses.names(given), ", ".join([f"new.{quote(value)}" for value in given.values()])
-    body = (
-        f"\nbegin\n  insert into {mirror.name} ({columns})\n  values ({values})\n"
-        f"  on conflict ({quote(mirror_key)}) do nothing;\n  return new;\nend;\n"
+def _create_sync_trigger(_: Writer, change: changes.CreateSyncTrigger) -> Iterator[Statement]:
+    raise UnwritableError(
+        f"What {change.mirror.table} gets from {change.source.table} has to be decided: `referee fix`."
     )
-    name = QName(mirror.name.schema, clip(f"sync_{mirror.name.name}"))
-    function = Function(
-        FunctionName(name.schema, name.name),
-        "plpgsql",
-        "trigger",
-        body,
-        security_definer=True,
-        settings=(("search_path", '""'),),
-    )
-    yield Statement(Rank.FUNCTION, clauses.function(function))
-    trigger = Trigger(source.name, clip(f"sync_{mirror.name.name}"), name, "AFTER", frozenset({"insert"}))
-    yield from _make_trigger(trigger)
 
 
 # Functions
@@ -725,7 +698,7 @@ def _alter_function(_: Writer, change: changes.AlterFunction) -> Iterator[Statem
 
 
 def _repair_sync_function(_: Writer, change: changes.RepairSyncFunction) -> Iterator[Statement]:
-    raise UnwritableError(f"The body of {change.function} has to be edited: {'; '.join(change.faults)}.")
+    raise UnwritableError(f"The body of {change.function} has to be rewritten: `referee fix`.")
 
 
 # Policies
