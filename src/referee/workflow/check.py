@@ -10,15 +10,16 @@ from referee.identity import IdentityOptions, identify
 from referee.model.diagnosis import Diagnosis, Notice, Subject
 from referee.model.finding import Finding, Problem
 from referee.model.fixtures import Fixtures
+from referee.model.history import History
 from referee.model.identity import Identities
 from referee.model.origins import Gap, Origins
 from referee.model.schema import Schema
 from referee.platforms import Platform
-from referee.read.fixtures import merged, read_fixtures, read_sources
+from referee.read.fixtures import merged, read_code, read_fixtures, read_sources
 from referee.read.globs import excluder
 from referee.read.projects import Migrations, find_migrations
 from referee.read.replay import Replayed, replay
-from referee.rules import FixtureRule
+from referee.rules import FixtureRule, PlanRule
 from referee.workflow.baseline import compare, read_baseline
 from referee.workflow.config import Config, read_config
 from referee.workflow.contributions import Contributions
@@ -85,8 +86,9 @@ def with_fixtures(reading: Reading, facts: Replayed, config: Config) -> tuple[Re
     if not any(isinstance(rule, FixtureRule) for rule in config.rules):
         return facts, Fixtures()
     sources, gaps = read_sources(reading.migrations)
-    fixtures = read_fixtures(sources, facts.schema, reading.platform)
-    found: tuple[Gap, ...] = (*facts.gaps, *gaps)
+    code, skipped = read_code(reading.migrations, excluder(config.exclude, str(config.exclude_base)))
+    fixtures = read_fixtures(sources, facts.schema, reading.platform, code)
+    found: tuple[Gap, ...] = (*facts.gaps, *gaps, *skipped)
     return replace(facts, origins=merged(facts.origins, fixtures.origins), gaps=found), fixtures
 
 
@@ -108,20 +110,27 @@ def _notices(reading: Reading) -> tuple[Notice, ...]:
 
 
 def examine(
-    schema: Schema, identities: Identities, origins: Origins, config: Config, fixtures: Fixtures | None = None
+    schema: Schema,
+    identities: Identities,
+    origins: Origins,
+    config: Config,
+    fixtures: Fixtures | None = None,
+    history: History | None = None,
 ) -> tuple[Finding, ...]:
     """The findings of the configured rules, in order."""
-    problems = _problems(schema, identities, config, fixtures or Fixtures())
+    problems = _problems(schema, identities, config, fixtures or Fixtures(), history or History())
     return in_order(locate(rule, problem, origins) for rule, problem in problems)
 
 
 def _problems(
-    schema: Schema, identities: Identities, config: Config, fixtures: Fixtures
+    schema: Schema, identities: Identities, config: Config, fixtures: Fixtures, history: History
 ) -> Iterator[tuple[str, Problem]]:
     for rule in config.rules:
         severity = config.severity.get(rule.id)
         if isinstance(rule, FixtureRule):
             found = rule.check_fixtures(schema, identities, fixtures)
+        elif isinstance(rule, PlanRule):
+            found = rule.check_history(schema, identities, history)
         else:
             found = rule.check(schema, identities)
         for problem in found:
@@ -140,7 +149,7 @@ def diagnose(
 
     Without ``fixtures`` the rules about them do not count as run.
     """
-    findings = examine(facts.schema, identities, facts.origins, config, fixtures)
+    findings = examine(facts.schema, identities, facts.origins, config, fixtures, facts.history)
     ran = tuple(rule.id for rule in config.rules if fixtures is not None or not isinstance(rule, FixtureRule))
     suppression = suppress(findings, facts.origins.sources.values(), ran)
     notices += suppression.notices

@@ -55,7 +55,7 @@ class Live:
 
     def rules_to_leave_out(self) -> frozenset[str]:
         """The ids of rules that need what was not seen, or files."""
-        about_files = frozenset(rule.id for rule in rules.ALL if isinstance(rule, rules.FixtureRule))
+        about_files = frozenset(rule.id for rule in rules.ALL if isinstance(rule, rules.FixtureRule | rules.PlanRule))
         return about_files.union(*(TOLD_BY[unseen.what][1] for unseen in self.unseen))
 
     def gaps(self, config: Config) -> Iterator[Gap]:
@@ -82,7 +82,8 @@ def check_database(url: str, config: Config | None = None, limits: Limits | None
     subject = Subject("database", describe(url), live.host.name, tables=len(live.schema.own_tables))
     able = replace(config, ignore=(*config.ignore, *live.rules_to_leave_out()))
     diagnosis = diagnose(subject, facts, identify(live.schema, identity_options(config, live.host)), able)
-    return replace(diagnosis, findings=tuple(_settled(diagnosis)))
+    unseen = frozenset(one.what for one in live.unseen)
+    return replace(diagnosis, findings=tuple(_settled(diagnosis)), unseen=unseen)
 
 
 def identities_of_database(url: str, config: Config | None = None, limits: Limits | None = None) -> Diagnosis:
