@@ -7,6 +7,7 @@ The rows are made by the server from numbers, so that the same mess can be told 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from referee.model.source import Source
@@ -35,17 +36,17 @@ class Mess:
     def is_stray(self, number: int) -> bool:
         return number % 101 == 0
 
-    @property
+    @cached_property
     def unmirrored(self) -> set[str]:
         """Accounts without their row in public.users."""
         return {user_id(n) for n in range(1, self.users + 1) if self.is_unmirrored(n) and not self.is_stray(n)}
 
-    @property
+    @cached_property
     def strays(self) -> set[str]:
         """Rows of public.users whose account is gone."""
         return {user_id(n) for n in range(1, self.users + 1) if self.is_stray(n) and not self.is_unmirrored(n)}
 
-    @property
+    @cached_property
     def nowhere(self) -> set[str]:
         """Users of whom there is neither account nor row."""
         return {user_id(n) for n in range(1, self.users + 1) if self.is_stray(n) and self.is_unmirrored(n)}

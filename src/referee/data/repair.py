@@ -229,7 +229,7 @@ class _Pass:
             if self.work.filling is not None:
                 stuck += batch.hits - batch.done
             behind = self._behind(rest, batch.last)
-            is_stuck = batch.done == 0 and batch.name is None and behind is rest
+            is_stuck = batch.done == 0 and batch.name is None and behind is rest and self.work.filling is not None
             if batch.hits < batch.asked or is_stuck:
                 break
             rest = behind

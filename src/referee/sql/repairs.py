@@ -401,7 +401,19 @@ def move(question: Question, table: Table, branches: Sequence[Branch], journal: 
     for parent, own, branch in reached:
         if not branch.moves:
             parts += _forgetting(branch, parent, own, moved.get(branch.table.name, ()), question, journal, reason)
-    return f"with {', '.join(parts)} select count(*) from gone0"
+    return f"with {', '.join(parts)} select {_unless_overtaken(reached)} from gone0"
+
+
+def _unless_overtaken(reached: Sequence[tuple[int, int, Branch]]) -> str:
+    """The number of moved rows; an error where somebody changed, just now, a row that is to forget one of them."""
+    tests = [
+        f"(select count(*) from old{own}) = (select count(*) from gone{own})"
+        for _, own, branch in reached
+        if not branch.moves
+    ]
+    if not tests:
+        return "count(*)"
+    return f"case when {' and '.join(tests)} then count(*) else (count(*) || ' rows were overtaken')::bigint end"
 
 
 def _reached(branches: Sequence[Branch], parent: int, numbers: Iterator[int]) -> Iterator[tuple[int, int, Branch]]:
@@ -424,17 +436,21 @@ def _forgetting(
     key = branch.key
     primary = branch.table.primary_key.columns if branch.table.primary_key is not None else ()
     nulls = ", ".join([f"{quote(column)} = null" for column in key.on_delete_columns or key.columns])
-    shown = replace(question, row_key=primary)
-    before = ", ".join([f"{string(column)}, {column_of('g', theirs)}" for column, theirs in _pairs(key)])
     same = " and ".join([f"{column_of('m', column)} = {column_of('r', column)}" for column in primary])
     same = same or "to_jsonb(m) = to_jsonb(r)"
     stays = [f"not exists (select from gone{number} as m where {same})" for number in moved]
     yield (
-        f"gone{own} as (update {key.table} as r set {nulls} from gone{parent} as g"
-        f" where {' and '.join([_hangs(key), *stays])}"
-        f" returning to_jsonb(r) as after, jsonb_build_object({before}) as before)"
+        f"old{own} as materialized (select r.tableoid as table_id, r.ctid as place, to_jsonb(r) as row_"
+        f" from {key.table} as r, gone{parent} as g where {' and '.join([_hangs(key), *stays])} for update of r)"
     )
-    changes = f"jsonb_agg(jsonb_build_array({_key('after', shown)}, before, {_nulled('before')}))"
+    yield (
+        f"gone{own} as (update {key.table} as r set {nulls} from old{own} as o"
+        " where r.tableoid = o.table_id and r.ctid = o.place returning o.row_ as before, to_jsonb(r) as after)"
+    )
+    changes = (
+        f"jsonb_agg(jsonb_build_array({_key('before', replace(question, row_key=primary))},"
+        f" {_differing('before', 'after')}, {_differing('after', 'before')}))"
+    )
     because = string(f"{key.ref}: {reason}")
     note = _noted(journal, UPDATE, question.id, key.table, "count(*)", "null", changes, because, f"gone{own}")
     yield f"noted{own} as ({note})"
@@ -447,10 +463,6 @@ def _hangs(key: ForeignKey) -> str:
 
 def _pairs(key: ForeignKey) -> list[tuple[str, str]]:
     return list(zip(key.columns, key.target.columns, strict=True))
-
-
-def _nulled(row: str) -> str:
-    return f"(select jsonb_object_agg(e.key, null::jsonb) from jsonb_each({row}) as e)"
 
 
 def _kept(number: int, table: Table, question: str, journal: Journal, reason: str) -> Iterator[str]:
