@@ -25,7 +25,7 @@ demo: $(READY) ## what referee says about the example project
 test: $(READY) ## the whole suite
 	$(BIN)/python -m pytest -n $(JOBS)
 
-acceptance: $(READY) ## tests against the Supabase CLI, PostgreSQL 15 and pg_prove, which it installs
+acceptance: $(READY) ## tests against the Supabase CLI, PostgreSQL 15, pg_prove and linters, which it installs
 	tools/acceptance.sh
 	REFEREE_ACCEPTANCE=1 $(BIN)/python -m pytest tests/acceptance
 
