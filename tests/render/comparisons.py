@@ -11,7 +11,9 @@ from referee.model.comparison import (
     Fix,
     Folded,
     Judged,
+    Played,
     Subject,
+    Trial,
     Violation,
 )
 from referee.model.finding import Severity
@@ -58,4 +60,18 @@ COMPARISON = Comparison(
 )
 EQUAL = Comparison(COMPARISON.left, COMPARISON.right, ())
 EXPLANATION = Explanation(LOST, ("The key needs a row there.", "No row comes."))
+_REFUSED = ("passes", "fails with 23503 (bands_owner_fkey)")
+TRIAL = Trial(
+    "18.6",
+    (
+        Played("public.bands.owner", "somebody who has just signed up", *_REFUSED),
+        Played("public.bands.owner", "the same, by a job", *_REFUSED),
+        Played("sign-up | by phone", "", "fails with 23502", "passes"),
+    ),
+    (Played("sign-up | by phone", "", "fails with 23502", "passes"),),
+    145,
+    ("right: public.a\x1b[31m",),
+    ("right: must be owner (42501)",),
+)
+AGREED = Trial("18.6", (), (), 1)
 VIOLATION = Violation(TRIGGER.ref, "trigger x is locked and missing", (CreateTrigger(TRIGGER),))

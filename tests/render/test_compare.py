@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from referee.model.comparison import Comparison
 from referee.render import compare_json, compare_markdown, compare_text
 from referee.render.plain import width
-from tests.render.comparisons import COMPARISON, EQUAL, EXPLANATION, VIOLATION
+from tests.render.comparisons import AGREED, COMPARISON, EQUAL, EXPLANATION, TRIAL, VIOLATION
 
 
 def test_json_has_the_keys_that_were_promised() -> None:
@@ -120,3 +121,44 @@ def test_violations_are_told_with_what_brings_them_back() -> None:
     assert "restore: create the trigger on_auth_user_created on auth.users" in text
     assert "1 locked object missing or otherwise." in text
     assert compare_text.render_violations([]) == "Everything locked is there.\n"
+
+
+def test_what_was_played_is_told_once_for_each_outcome() -> None:
+    text = " ".join(compare_text.render(EQUAL, trial=TRIAL).split())
+    for told in (
+        "Played on PostgreSQL 18.6: 145 flows and writes; 3 came out differently:",
+        "public.bands.owner: passes on the left, fails with 23503 (bands_owner_fkey) on the right",
+        "(somebody who has just signed up; the same, by a job)",
+        "With the proposed changes 1 of them still come out differently: sign-up | by phone: fails with 23502 on the",
+        "refused: right: must be owner (42501)",
+        "not built: right: public.a",
+    ):
+        assert told in text
+    assert "\x1b" not in text
+    assert "1 flow or write; all came out alike." in compare_text.render(EQUAL, trial=AGREED)
+
+
+def test_a_long_list_of_what_was_played_is_cut_short() -> None:
+    many = tuple(replace(TRIAL.differing[0], name=f"public.t{number}.owner") for number in range(20))
+    trial = replace(TRIAL, differing=many, left_over=())
+    assert "and 8 more (--verbose shows them)" in compare_text.render(EQUAL, trial=trial)
+    assert "public.t19.owner" in compare_text.render(EQUAL, trial=trial, verbose=True)
+    assert "With the proposed changes both sides agree." in compare_text.render(EQUAL, trial=trial)
+
+
+def test_json_and_markdown_of_what_was_played() -> None:
+    found = json.loads(compare_json.render(EQUAL, trial=TRIAL))["rehearsal"]
+    assert (found["server"], found["played"]) == ("18.6", 145)
+    assert found["differing"][2] == {
+        "name": "sign-up | by phone",
+        "circumstance": None,
+        "left": "fails with 23502",
+        "right": "passes",
+    }
+    assert found["after"] == found["differing"][2:]
+    assert found["refused"] == ["right: must be owner (42501)"]
+    assert "rehearsal" not in json.loads(compare_json.render(EQUAL))
+    text = compare_markdown.render(EQUAL, trial=TRIAL)
+    assert "| sign-up \\| by phone | fails with 23502 | passes |" in text
+    assert "- refused: right: must be owner (42501)" in text
+    assert "\x1b" not in text

@@ -10,6 +10,7 @@ import click
 from referee.cli import options
 
 if TYPE_CHECKING:
+    from referee.model.comparison import Trial
     from referee.workflow.compare import Result
 
 
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--locked", metavar="FILE", help="Hold both sides to this lock file. [default: the project's referee.lock]"
+)
+@click.option(
+    "--prove",
+    "to_prove",
+    is_flag=True,
+    help="Build both sides on a throw-away server and play the flows of `referee prove` on each, as they are and with "
+    "the changes proposed.",
 )
 @click.option("--exact", is_flag=True, help="Run the migrations of projects on a throw-away server.")
 @options.postgres_bin
@@ -61,6 +69,7 @@ def compare(
     failure: str | None,
     fixes: str | None,
     locked: str | None,
+    to_prove: bool,
     exact: bool,
     postgres_bin: str | None,
     config: str | None,
@@ -78,6 +87,7 @@ def compare(
     asked.
     """
     from referee.cli.emit import emit, set_status
+    from referee.cli.progress import progress
     from referee.postgres.programs import find_programs
     from referee.workflow.compare import compare as compare_subjects
     from referee.workflow.compare import config_for
@@ -85,35 +95,48 @@ def compare(
 
     settings = config_for(left, right, given, config)
     programs = find_programs(postgres_bin) if postgres_bin else None
-    wish = Options(settings, exact or programs is not None, programs)
-    result = compare_subjects(left, right, wish, locked)
+    wish = Options(settings, exact or (programs is not None and not to_prove), programs)
+    result = compare_subjects(left, right, wish, locked, to_prove=to_prove)
+    trial = None
+    if to_prove:
+        with progress() as tell:
+            trial = result.prove(tell)
     fail_on = settings.fail_on
-    status = set_status(int(fail_on is not None and result.comparison.has_from(fail_on)))
+    differs = trial is not None and bool(trial.differing)
+    status = set_status(int(fail_on is not None and (differs or result.comparison.has_from(fail_on))))
     if fixes is not None:
         texts = result.fixes("left" if fixes == "left" else "right")
         emit("".join(f"{text};\n" for text in texts), output)
         return status
     if failure == "-":
         failure = sys.stdin.read()
-    emit(_render(result, format_, output, verbose, failure), output, for_machines=format_ == "json")
+    emit(_render(result, trial, format_, output, verbose, failure), output, for_machines=format_ == "json")
     return status
 
 
-def _render(result: Result, format_: str, output: str | None, verbose: bool, failure: str | None) -> str:
+def _render(
+    result: Result, trial: Trial | None, format_: str, output: str | None, verbose: bool, failure: str | None
+) -> str:
     from referee.cli.emit import screen
 
     explanation = result.explain(failure) if failure is not None else None
     if format_ == "json":
         from referee.render import compare_json
 
-        return compare_json.render(result.comparison, failure, explanation)
+        return compare_json.render(result.comparison, failure, explanation, trial)
     if format_ == "markdown":
         from referee.render import compare_markdown
 
-        return compare_markdown.render(result.comparison, failure, explanation)
+        return compare_markdown.render(result.comparison, failure, explanation, trial)
     from referee.render import compare_text
 
     columns, paint = screen(output)
     return compare_text.render(
-        result.comparison, columns=columns, paint=paint, verbose=verbose, failure=failure, explanation=explanation
+        result.comparison,
+        columns=columns,
+        paint=paint,
+        verbose=verbose,
+        failure=failure,
+        explanation=explanation,
+        trial=trial,
     )

@@ -23,6 +23,9 @@ FoldKind = Literal[
 ]
 
 
+SIDES: tuple[Side, Side] = ("left", "right")
+
+
 def other(side: Side) -> Side:
     """The opposite side."""
     return "right" if side == "left" else "left"
@@ -117,6 +120,36 @@ class Subject:
     platform: str
     server: int | None = None
     tables: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A flow, a write or a deletion with what came of it on each side, in words: "fails with 23503 (bands_fkey)".
+
+    ``circumstance`` tells apart what was tried of one name: whose id was written. It is empty for a flow.
+    """
+
+    name: str
+    circumstance: str
+    left: str
+    right: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Both sides as they were played on a throw-away server, whose version is ``server``.
+
+    ``differing`` is what came out differently of the ``played`` things that both sides have, ``left_over`` what still
+    does with the proposed changes. ``not_built`` are objects that could not be made here, each behind its side, and
+    ``refused`` what the host's migration role was refused of the proposed changes.
+    """
+
+    server: str
+    differing: tuple[Played, ...]
+    left_over: tuple[Played, ...]
+    played: int
+    not_built: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

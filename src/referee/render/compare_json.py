@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from referee import __version__
-from referee.model.comparison import Comparison, Explanation, Fix, Folded, Judged, Subject
+from referee.model.comparison import Comparison, Explanation, Fix, Folded, Judged, Played, Subject, Trial
 
 
 class JsonSubject(msgspec.Struct, frozen=True):
@@ -57,6 +57,24 @@ class JsonExplanation(msgspec.Struct, frozen=True):
     proof: tuple[str, ...]
 
 
+class JsonPlayed(msgspec.Struct, frozen=True):
+    name: str
+    circumstance: str | None
+    left: str
+    right: str
+
+
+class JsonRehearsal(msgspec.Struct, frozen=True):
+    """``played`` counts what both sides have; ``after`` is what still differs with the proposed changes."""
+
+    server: str
+    played: int
+    differing: tuple[JsonPlayed, ...]
+    after: tuple[JsonPlayed, ...]
+    not_built: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
 class JsonComparison(msgspec.Struct, frozen=True, omit_defaults=True):
     version: Literal[1]
     referee: str
@@ -66,10 +84,16 @@ class JsonComparison(msgspec.Struct, frozen=True, omit_defaults=True):
     folded: tuple[JsonFolded, ...]
     not_seen: tuple[str, ...]
     explanation: JsonExplanation | None = None
+    rehearsal: JsonRehearsal | None = None
 
 
-def render(comparison: Comparison, failure: str | None = None, explanation: Explanation | None = None) -> str:
-    """The whole comparison; with the explanation of a failure, where one was asked for."""
+def render(
+    comparison: Comparison,
+    failure: str | None = None,
+    explanation: Explanation | None = None,
+    trial: Trial | None = None,
+) -> str:
+    """The whole comparison; with the explanation of a failure and what playing both sides gave, if asked for."""
     found = JsonComparison(
         1,
         __version__,
@@ -79,6 +103,7 @@ def render(comparison: Comparison, failure: str | None = None, explanation: Expl
         tuple(_folded(folded) for folded in comparison.folded),
         comparison.not_seen,
         None if failure is None else _explanation(failure, explanation),
+        None if trial is None else _rehearsal(trial),
     )
     return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
 
@@ -123,3 +148,18 @@ def _explanation(failure: str, explanation: Explanation | None) -> JsonExplanati
     if explanation is None:
         return JsonExplanation(failure, None, ())
     return JsonExplanation(failure, str(explanation.judged.difference.object), explanation.proof)
+
+
+def _rehearsal(trial: Trial) -> JsonRehearsal:
+    return JsonRehearsal(
+        trial.server,
+        trial.played,
+        tuple(map(_played, trial.differing)),
+        tuple(map(_played, trial.left_over)),
+        trial.not_built,
+        trial.refused,
+    )
+
+
+def _played(one: Played) -> JsonPlayed:
+    return JsonPlayed(one.name, one.circumstance or None, one.left, one.right)

@@ -5,16 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from referee.model.comparison import Comparison, Explanation, Judged, Side, Subject
-from referee.render.compare_text import FOLD_NAMES, NOT_COMPARED, UNEXPLAINED, sentence
+from referee.model.comparison import Comparison, Explanation, Judged, Side, Subject, Trial
+from referee.render.compare_text import (
+    FOLD_NAMES,
+    NOT_COMPARED,
+    UNEXPLAINED,
+    after,
+    grouped,
+    played,
+    sentence,
+)
 from referee.render.plain import clean, count
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|#~])")
 _SHOWN = 50
 
 
-def render(comparison: Comparison, failure: str | None = None, explanation: Explanation | None = None) -> str:
-    """The comparison; with the explanation of a failure, where one was asked for."""
+def render(
+    comparison: Comparison,
+    failure: str | None = None,
+    explanation: Explanation | None = None,
+    trial: Trial | None = None,
+) -> str:
+    """The comparison; with the explanation of a failure and what playing both sides gave, where they were asked for."""
     lines = [
         f"**left**: {_escape(_subject(comparison.left))}  ",
         f"**right**: {_escape(_subject(comparison.right))}",
@@ -22,6 +35,7 @@ def render(comparison: Comparison, failure: str | None = None, explanation: Expl
         *(_explanation(failure, explanation) if failure is not None else ()),
         *_table(comparison),
         *_statements(comparison),
+        *(_trial(trial) if trial is not None else ()),
         *_foot(comparison),
     ]
     return "\n".join(lines) + "\n"
@@ -86,6 +100,26 @@ def _statements(comparison: Comparison) -> Iterator[str]:
             yield ""
             yield "</details>"
             yield ""
+
+
+def _trial(trial: Trial) -> Iterator[str]:
+    yield f"{played(trial)}."
+    yield ""
+    if trial.differing:
+        yield "| played | left | right |"
+        yield "| --- | --- | --- |"
+        for one in trial.differing[:_SHOWN]:
+            name = f"{one.name} ({one.circumstance})" if one.circumstance else one.name
+            yield f"| {_escape(name)} | {_escape(one.left)} | {_escape(one.right)} |"
+        if len(trial.differing) > _SHOWN:
+            yield ""
+            yield f"{len(trial.differing) - _SHOWN} more are in the report as JSON."
+        yield ""
+        yield after(trial)
+        yield from [f"- {_escape(told)}" for told in grouped(trial.left_over)[:_SHOWN]]
+        yield ""
+    yield from [f"- refused: {_escape(told)}" for told in trial.refused]
+    yield from [f"- not built: {_escape(told)}" for told in trial.not_built]
 
 
 def _foot(comparison: Comparison) -> Iterator[str]:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from referee.model.comparison import Comparison, Explanation, Folded, FoldKind, Judged, Subject, Violation
+from referee.model.comparison import (
+    Comparison,
+    Explanation,
+    Folded,
+    FoldKind,
+    Judged,
+    Played,
+    Subject,
+    Trial,
+    Violation,
+)
 from referee.model.finding import Severity
 from referee.render.plain import Paint, Style, clean, count, no_paint, wrap
 
 _INDENT = " " * 6
+_PLAYED = 12
 _STYLES: Mapping[Severity, Style] = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
 
 #: What each kind of folding leaves out: one of them, and several.
@@ -41,14 +52,20 @@ def render(
     verbose: bool = False,
     failure: str | None = None,
     explanation: Explanation | None = None,
+    trial: Trial | None = None,
 ) -> str:
-    """The comparison; where a ``failure`` was to be explained, the explanation alone unless ``verbose``."""
+    """The comparison; where a ``failure`` was to be explained, the explanation alone unless ``verbose``.
+
+    ``trial`` is what playing both sides gave, where they were played.
+    """
     page = _Page(columns, paint, verbose)
     lines = list(page.head(comparison))
     if failure is not None:
         lines += page.explanation(failure, explanation)
     if failure is None or verbose:
         lines += page.differences(comparison)
+    if trial is not None:
+        lines += ["", *page.trial(trial)]
     return "\n".join(lines) + "\n"
 
 
@@ -146,6 +163,53 @@ class _Page:
         yield ""
         yield from self._fix(judged)
         yield ""
+
+    def trial(self, trial: Trial) -> Iterator[str]:
+        yield from wrap(f"{played(trial)}:" if trial.differing else f"{played(trial)}.", self.columns, "")
+        yield from self._played(trial.differing)
+        if trial.differing or trial.refused:
+            yield ""
+            yield from wrap(after(trial), self.columns, "")
+            yield from self._played(trial.left_over)
+        for told in trial.refused:
+            yield from wrap(f"refused: {told}", self.columns, "  ")
+        for told in trial.not_built:
+            yield from wrap(f"not built: {told}", self.columns, "")
+
+    def _played(self, found: tuple[Played, ...]) -> Iterator[str]:
+        groups = grouped(found)
+        for told in groups if self.verbose else groups[:_PLAYED]:
+            yield from wrap(told, self.columns, "  ")
+        if len(groups) > _PLAYED and not self.verbose:
+            yield f"  and {len(groups) - _PLAYED} more (--verbose shows them)"
+
+
+def played(trial: Trial) -> str:
+    """How much was played, and how much of it came out differently."""
+    differing = f"{len(trial.differing)} came out differently" if trial.differing else "all came out alike"
+    return (
+        f"Played on PostgreSQL {trial.server}: {count(trial.played, 'flow or write', 'flows and writes')}; {differing}"
+    )
+
+
+def after(trial: Trial) -> str:
+    """Whether both sides agree once the proposed changes are made."""
+    if trial.left_over:
+        return f"With the proposed changes {len(trial.left_over)} of them still come out differently:"
+    return "With the proposed changes both sides agree."
+
+
+def grouped(found: Iterable[Played]) -> list[str]:
+    """One sentence for each thing and outcome, with the circumstances in which it had that outcome."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for one in found:
+        groups.setdefault((one.name, one.left, one.right), []).append(one.circumstance)
+    return [_told(*group, circumstances) for group, circumstances in groups.items()]
+
+
+def _told(name: str, left: str, right: str, circumstances: Sequence[str]) -> str:
+    where = "; ".join(filter(None, circumstances))
+    return f"{name}: {left} on the left, {right} on the right{f' ({where})' if where else ''}"
 
 
 def _subject(subject: Subject) -> str:

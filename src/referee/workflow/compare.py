@@ -13,12 +13,14 @@ from referee.compare import fixes as fixes_for
 from referee.compare.explain import explain
 from referee.compare.failure import read_failure
 from referee.compare.lock import Lock, violations
+from referee.compare.texts import incomplete
 from referee.errors import UsageError
-from referee.model.comparison import Comparison, Explanation, Side
+from referee.model.comparison import SIDES, Comparison, Explanation, Side, Trial
 from referee.model.names import Ref
 from referee.workflow.config import Config, read_config
 from referee.workflow.lock import find_lock, open_lock
 from referee.workflow.sides import Options, Reading, is_url, read_sides
+from referee.workflow.trial import Subject, Tell, try_sides
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Result:
 
     comparison: Comparison
     bench: Bench
+    texts: Mapping[Side, Texts]
+    options: Options
 
     def explain(self, text: str) -> Explanation | None:
         """The difference that explains a failure as somebody pasted it; None where none does."""
@@ -38,12 +42,22 @@ class Result:
         """The statements that remove every difference that is to be removed on one side."""
         return fixes_for(self.comparison.differences, side, self.bench)
 
+    def prove(self, tell: Tell = lambda message: None) -> Trial:
+        """Builds both sides on a throw-away server and plays them, as they are and with what is proposed.
 
-def compare(left: str, right: str, options: Options | None = None, locked: str | None = None) -> Result:
+        Raises UsageError where nobody is known to sign up, and ServerError.
+        """
+        subjects = {side: Subject(self.bench.world(side), self.texts[side], self.fixes(side)) for side in SIDES}
+        return try_sides(subjects, self.options.config, self.options.programs, tell)
+
+
+def compare(
+    left: str, right: str, options: Options | None = None, locked: str | None = None, *, to_prove: bool = False
+) -> Result:
     """Compares two subjects: projects, databases, dumps or snapshots. Nothing is written to either.
 
-    ``locked`` is a lock file that both are held to; without it the one of the project counts, where it has one. Raises
-    UsageError, ConfigError, ReadError and ServerError.
+    ``locked`` is a lock file that both are held to; without it the one of the project counts, where it has one.
+    ``to_prove`` keeps what ``Result.prove`` needs besides. Raises UsageError, ConfigError, ReadError and ServerError.
     """
     options = options or Options(config_for(left, right))
     lock = _lock(left, right, locked)
@@ -55,6 +69,7 @@ def compare(left: str, right: str, options: Options | None = None, locked: str |
             return sides[side].texts(refs)
 
         found = compare_worlds(readings[0].world, readings[1].world, texts, _broken(sides, lock))
+        kept = {side: sides[side].texts(incomplete(sides[side].world.schema)) if to_prove else {} for side in SIDES}
     comparison = Comparison(
         readings[0].subject,
         readings[1].subject,
@@ -62,7 +77,7 @@ def compare(left: str, right: str, options: Options | None = None, locked: str |
         found.folded,
         tuple([told for reading in readings for told in reading.not_seen]),
     )
-    return Result(comparison, found.bench)
+    return Result(comparison, found.bench, kept, options)
 
 
 def config_for(left: str, right: str, given: Mapping[str, object] | None = None, file: str | None = None) -> Config:
