@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from referee.errors import UsageError
 from referee.fixing.edit import Edit, EditConflictError, apply
 from referee.fixing.in_place import Editor, NotInPlaceError, by_file
 from referee.fixing.proposals import Chosen, choose
+from referee.fixing.suspects import absent, suspects
 from referee.fixing.sync import UndecidedError
+from referee.model.change import Change, CreateSyncTrigger, RetargetForeignKey
 from referee.model.diagnosis import Diagnosis
+from referee.model.names import Target
 from referee.model.plan import Plan, Question
-from referee.model.repair import FileChange, Proposal, Repair, Way
+from referee.model.repair import FileChange, Proof, Proposal, Repair, Way
 from referee.model.source import Source
 from referee.postgres.programs import Programs
 from referee.read.projects import Migrations
@@ -23,7 +26,7 @@ from referee.workflow.config import Config, read_config
 from referee.workflow.host import exposed_schemas
 from referee.workflow.migrate import make_plan, plan_files
 from referee.workflow.plan_rows import with_rows
-from referee.workflow.proof import Cure, prove_cure
+from referee.workflow.proof import Cure, prove_cure, refused, run_for_real
 from referee.workflow.rewrite import write_all
 from referee.workflow.shipped import Shipped, deployment, shipped
 
@@ -66,11 +69,8 @@ def fix(
     history = shipped(reading.migrations, request.db, request.password, request.shipped_through, tables)
     way, because = _way(request, history)
     _must_be_editable(reading.migrations, way)
-    tell("composing")
-    composed = _compose(reading, config, request, history, way)
-    proof = None
-    if composed.files and request.verify:
-        proof = prove_cure(_cure(reading, composed, config), programs, tell)
+    job = _Job(reading, config, request, history, way)
+    composed, proof = _proven(job, programs, tell) if request.verify else (job.compose(), None)
     repair = Repair(
         reading.migrations.name,
         way,
@@ -115,24 +115,73 @@ def _must_be_editable(migrations: Migrations, way: Way) -> None:
         )
 
 
-def _compose(reading: Reading, config: Config, request: Request, history: Shipped, way: Way) -> Composed:
-    if way == "in-place":
-        return _edit(reading, config, request, history)
-    return _plan(reading, config, request)
+@dataclass
+class _Job:
+    """What is to be composed from. ``held`` are changes that are left out, and why."""
+
+    reading: Reading
+    config: Config
+    request: Request
+    history: Shipped
+    way: Way
+    real: Diagnosis | None = None
+    """What a server says of the project as it is; None where none was asked."""
+    held: dict[Change, str] = field(default_factory=dict)
+
+    @property
+    def answers(self) -> Mapping[str, str]:
+        return {**self.config.answers, **self.request.answers}
+
+    def compose(self) -> Composed:
+        return _edit(self) if self.way == "in-place" else _plan(self)
+
+    def choose(self, at: Reading) -> Chosen:
+        """What the findings propose; what was held back, or is about what no server has, is not applied."""
+        found = diagnose(subject_of(at), at.replayed, at.identities, replace(self.config, baseline=None))
+        chosen = choose(found.findings, at.replayed.schema, self.answers)
+        return replace(chosen, proposals=tuple([self._judged(proposal) for proposal in chosen.proposals]))
+
+    def _judged(self, proposal: Proposal) -> Proposal:
+        reason = self.held.get(proposal.change)
+        if reason is None and self.real is not None:
+            reason = absent(self.real.schema, proposal.change)
+        return proposal if reason is None or not proposal.is_applied else replace(proposal, reason=reason)
+
+
+def _proven(job: _Job, programs: Programs | None, tell: Tell) -> tuple[Composed, Proof | None]:
+    """What can be done and the proof that it can. A change that the project's own migrations refuse is held back."""
+    tell("composing")
+    composed = job.compose()
+    if not composed.files:
+        return composed, None
+    tell("running the migrations as they are")
+    job.real = run_for_real(job.reading, job.config, programs)
+    for _ in range(_ROUNDS):
+        composed = job.compose()
+        if not composed.files:
+            return composed, None
+        cure = _cure(job, composed)
+        tell("running the migrations as they would be")
+        after = run_for_real(cure.after, job.config, programs)
+        guilty = suspects(cure.changes, refused(job.real, after))
+        if not guilty:
+            break
+        job.held |= {change: f"the migrations fail with it: {error}" for change, error in guilty.items()}
+    return composed, prove_cure(cure, job.real, after, programs, tell)
 
 
 # In place
 
 
-def _edit(reading: Reading, config: Config, request: Request, history: Shipped) -> Composed:
+def _edit(job: _Job) -> Composed:
     """Edits until nothing more is proposed, since one cure can show what another fault had hidden."""
     proposals: dict[str, Proposal] = {}
     questions: dict[str, Question] = {}
-    at = reading
+    at, reading = job.reading, job.reading
     for _ in range(_ROUNDS):
-        chosen = _choose(at, config, request)
+        chosen = job.choose(at)
         questions |= {question.id: question for question in chosen.questions}
-        at, found, asked = _edit_once(at, chosen, config, request, history.paths)
+        at, found, asked = _edit_once(job, at, chosen)
         questions |= {question.id: question for question in asked}
         fresh = [one for one in found if one.is_applied]
         for one in found:
@@ -147,30 +196,39 @@ def _edit(reading: Reading, config: Config, request: Request, history: Shipped) 
     return Composed(tuple(proposals.values()), tuple(questions.values()), files, at.migrations.files)
 
 
-def _edit_once(
-    reading: Reading, chosen: Chosen, config: Config, request: Request, frozen: frozenset[str]
-) -> tuple[Reading, tuple[Proposal, ...], list[Question]]:
-    editor = Editor(reading.replayed.schema, reading.replayed.origins, _answers(config, request), frozen)
+def _edit_once(job: _Job, reading: Reading, chosen: Chosen) -> tuple[Reading, tuple[Proposal, ...], list[Question]]:
+    editor = Editor(reading.replayed.schema, reading.replayed.origins, job.answers, job.history.paths)
     edits: list[Edit] = []
     found: list[Proposal] = []
-    for proposal in chosen.proposals:
-        if not proposal.is_applied:
-            found.append(proposal)
-            continue
-        try:
-            edits += editor.edits(proposal.change)
-            found.append(proposal)
-        except (NotInPlaceError, UndecidedError, UnwritableError) as error:
-            found.append(replace(proposal, reason=str(error)))
-            if isinstance(error, UndecidedError):
-                editor.questions += error.questions
+    empty: dict[Target, str] = {}
+    # What fills a mirror first: a key to one that stays empty would refuse everybody.
+    for proposal in sorted(chosen.proposals, key=lambda one: not isinstance(one.change, CreateSyncTrigger)):
+        proposal = _held_by_mirror(proposal, empty)
+        if proposal.is_applied:
+            try:
+                edits += editor.edits(proposal.change)
+            except (NotInPlaceError, UndecidedError, UnwritableError) as error:
+                proposal = replace(proposal, reason=str(error))
+                editor.questions += getattr(error, "questions", ())
+        if isinstance(proposal.change, CreateSyncTrigger) and proposal.reason is not None:
+            empty[proposal.change.mirror] = proposal.reason
+        found.append(proposal)
+    order = {proposal.change: number for number, proposal in enumerate(chosen.proposals)}
+    found.sort(key=lambda proposal: order[proposal.change])
     texts = {source.path: source.text for source in reading.migrations.files}
     try:
         texts |= {path: apply(texts[path], group) for path, group in by_file(edits).items()}
     except EditConflictError as error:
         raise UsageError(f"{error} Cure one of them with --select and then the other.") from error
     sources = tuple(Source(path, text) for path, text in texts.items())
-    return _again(reading, sources, config), tuple(found), editor.questions
+    return _again(reading, sources, job.config), tuple(found), editor.questions
+
+
+def _held_by_mirror(proposal: Proposal, empty: Mapping[Target, str]) -> Proposal:
+    change = proposal.change
+    if not proposal.is_applied or not isinstance(change, RetargetForeignKey) or change.to not in empty:
+        return proposal
+    return replace(proposal, reason=f"nothing fills {change.to.table} yet: {empty[change.to]}")
 
 
 def _again(reading: Reading, sources: Sequence[Source], config: Config) -> Reading:
@@ -180,33 +238,33 @@ def _again(reading: Reading, sources: Sequence[Source], config: Config) -> Readi
 # A migration
 
 
-def _plan(reading: Reading, config: Config, request: Request) -> Composed:
+def _plan(job: _Job) -> Composed:
     """Adds to the plan until the project with its files behind it has nothing more to propose."""
     proposals: dict[str, Proposal] = {}
     questions: dict[str, Question] = {}
     plan: Plan | None = None
     files: tuple[FileChange, ...] = ()
-    at = reading
+    at, reading = job.reading, job.reading
     for _ in range(_ROUNDS):
-        chosen = _choose(at, config, request)
+        chosen = job.choose(at)
         fresh = [one for one in chosen.proposals if one.change.describe() not in proposals]
         questions |= {question.id: question for question in chosen.questions}
         proposals |= {one.change.describe(): one for one in fresh}
         if not any(one.is_applied for one in fresh):
             break
         plan, unplanned, asked = make_plan(
-            reading, tuple(proposals.values()), _answers(config, request), exposed_schemas(reading.migrations, config)
+            reading, tuple(proposals.values()), job.answers, exposed_schemas(reading.migrations, job.config)
         )
         questions |= {question.id: question for question in asked}
         proposals |= {one.change.describe(): one for one in unplanned}
         files = plan_files(reading.migrations, plan) if plan.steps else ()
-        at = _again(reading, _with(reading, files), config)
+        at = _again(reading, _with(reading, files), job.config)
     asked_all = tuple(questions.values())
     if plan is None or not plan.steps:
         return Composed(tuple(proposals.values()), asked_all)
     plan = replace(plan, questions=asked_all)
-    if request.db is not None:
-        plan = with_rows(plan, request.db, request.password)
+    if job.request.db is not None:
+        plan = with_rows(plan, job.request.db, job.request.password)
         files = plan_files(reading.migrations, plan)
     return Composed(tuple(proposals.values()), asked_all, files, _with(reading, files), plan)
 
@@ -220,26 +278,12 @@ def _with(reading: Reading, files: Sequence[FileChange]) -> tuple[Source, ...]:
 # What both have in common
 
 
-def _choose(reading: Reading, config: Config, request: Request) -> Chosen:
-    found = _diagnose(reading, config)
-    return choose(found.findings, reading.replayed.schema, _answers(config, request))
-
-
-def _diagnose(reading: Reading, config: Config) -> Diagnosis:
-    return diagnose(subject_of(reading), reading.replayed, reading.identities, replace(config, baseline=None))
-
-
-def _answers(config: Config, request: Request) -> Mapping[str, str]:
-    return {**config.answers, **request.answers}
-
-
-def _cure(reading: Reading, composed: Composed, config: Config) -> Cure:
-    applied: Iterable[Proposal] = [one for one in composed.proposals if one.is_applied]
+def _cure(job: _Job, composed: Composed) -> Cure:
     return Cure(
-        before=reading,
-        after=_again(reading, composed.sources, config),
-        proposals=tuple(applied),
+        before=job.reading,
+        after=_again(job.reading, composed.sources, job.config),
+        proposals=tuple([one for one in composed.proposals if one.is_applied]),
         plan=composed.plan,
         files=composed.files,
-        config=config,
+        config=job.config,
     )

@@ -1,0 +1,110 @@
+"""Which changes a server's complaint is about, and which are about things that a server never has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from referee.fixing.migration import former_key
+from referee.model import change as changes
+from referee.model.change import Change
+from referee.model.names import QName, Ref
+from referee.model.schema import Schema
+
+_QUOTED = re.compile(r'"([^"]+)"')
+
+
+def absent(schema: Schema, change: Change) -> str | None:
+    """What a change is about and a schema does not have, in words; None where everything is there."""
+    missing = _missing(schema, change)
+    return None if missing is None else f"{missing} does not exist on a server: a migration fails before it is made"
+
+
+def _missing(schema: Schema, change: Change) -> object | None:
+    for name, columns in _places(change):
+        table = schema.table(name)
+        if table is None:
+            return name
+        for column in columns:
+            if table.columns and table.column(column) is None:
+                return Ref("column", *name, column)
+    key = _key(change)
+    if key is not None and former_key(schema, key) is None:
+        return key
+    if isinstance(change, changes.RepairSyncFunction):
+        known = any(one.ref == change.function for one in schema.functions.values())
+        return None if known else change.function
+    return None
+
+
+def _places(change: Change) -> Iterator[tuple[QName, tuple[str, ...]]]:
+    """The tables and columns that a change is about."""
+    match change:
+        case changes.RetargetForeignKey(key, to):
+            yield key.table, key.columns
+            yield to.table, to.columns
+        case changes.SetOnDelete(key, _):
+            yield key.table, key.columns
+        case changes.AddForeignKey(table, columns, to, _):
+            yield table, columns
+            yield to.table, to.columns
+        case changes.AddIdentityKey(one, other, _) | changes.CreateSyncTrigger(other, one):
+            yield one.table, one.columns
+            yield other.table, other.columns
+        case changes.CreateIndex(table, columns):
+            yield table, columns
+        case changes.CreatePolicy(table, _, _, column):
+            yield table, (column,)
+        case changes.SetNotNull(column, _) | changes.DropDefault(column) | changes.AlterColumnType(column, _):
+            yield column.owner, (column.part,)
+        case _:
+            return
+
+
+def _key(change: Change) -> Ref | None:
+    match change:
+        case changes.RetargetForeignKey(key, _) | changes.SetOnDelete(key, _):
+            return key.ref
+        case changes.ValidateForeignKey(ref) | changes.DropConstraint(ref):
+            return ref
+        case _:
+            return None
+
+
+def suspects(wanted: Iterable[Change], complaints: Iterable[str]) -> Mapping[Change, str]:
+    """The changes that errors of a server are about, by the names in them, each with the first error about it.
+
+    What names a constraint is about that, else it is about a column and its table; what names a table alone is about
+    everything that was to be done with it.
+    """
+    wanted = tuple(wanted)
+    found: dict[Change, str] = {}
+    for complaint in complaints:
+        names = set(_QUOTED.findall(complaint))
+        names |= {name.rpartition(".")[2] for name in names}
+        for test in (_names_constraint, _names_column, _names_table):
+            guilty = [change for change in wanted if test(change, names)]
+            for change in guilty:
+                found.setdefault(change, complaint)
+            if guilty:
+                break
+    return found
+
+
+def _names_constraint(change: Change, names: set[str]) -> bool:
+    key = _key(change)
+    if key is not None:
+        return key.part in names
+    if isinstance(change, changes.AddForeignKey | changes.AddIdentityKey):
+        [(table, columns), *_] = _places(change)
+        stem = "_".join([table.name, *columns, "fkey"])
+        return any(name.rstrip("0123456789") == stem for name in names)
+    return False
+
+
+def _names_column(change: Change, names: set[str]) -> bool:
+    return any(table.name in names and columns and set(columns) <= names for table, columns in _places(change))
+
+
+def _names_table(change: Change, names: set[str]) -> bool:
+    return any(table.name in names for table, _ in list(_places(change))[:1])
