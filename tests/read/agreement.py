@@ -20,6 +20,7 @@ from referee.read.replay import Replayed, replay
 from referee.sql.expressions import same_meaning
 from referee.sql.script import read_script
 from referee.sql.split import split
+from referee.sql.statements import MoveRows
 
 #: Facts that are expressions, by class: the catalog prints them anew, so they are compared by meaning.
 _EXPRESSIONS = {
@@ -38,8 +39,22 @@ _INCOMPARABLE = {"View": {"definition"}, "Exclusion": {"definition"}}
 _WORD = re.compile(r"\w+")
 #: Kinds of gaps that say that the effect of a statement is not known.
 _UNKNOWN = frozenset({"dynamic-sql", "conditional", "unsupported"})
+#: Words of differences that name nothing.
+_COMMON = frozenset(
+    """
+    table view function schema role public columns constraint default keys index as only the extension type domain enum
+    grants policies triggers checks foreign_keys indexes name owner body
+    """.split()
+)
 #: The SQLSTATEs of class 23: rows that are in the way of a constraint. No replay looks at rows.
 _ROWS = "23"
+
+
+_MADE = re.compile(
+    r"\b(?:table|view|function|procedure|type|domain|schema|extension|role|policy|trigger|index)\s+"
+    r'(?:if\s+not\s+exists\s+)?(?:"?\w+"?\s*\.\s*)?"?(\w+)',
+    re.IGNORECASE,
+)
 
 
 class Difference(NamedTuple):
@@ -64,15 +79,34 @@ class Readings:
     @cached_property
     def unexplained(self) -> list[str]:
         """The differences that no gap accounts for: none has its span in a statement that names the object."""
-        return [
-            difference.text
-            for difference in self.differences
-            if difference.name not in self._kept_with_gaps and not self._is_in_doubt(difference.name)
-        ]
+        return [one.text for one in self.differences if not self._is_explained(one)]
 
-    def _is_in_doubt(self, name: str) -> bool:
-        word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+    def _is_explained(self, difference: Difference) -> bool:
+        named = {*_WORD.findall(difference.text.partition(": ")[0]), difference.name}
+        if not named.isdisjoint(self._spoiled) or any(f"'{role}'" in difference.text for role in self._assumed_roles):
+            return True
+        word = re.compile(rf"(?<!\w){re.escape(difference.name)}(?!\w)")
         return any(word.search(text) for text in self._in_doubt)
+
+    @cached_property
+    def _assumed_roles(self) -> set[str]:
+        return {gap.message.split('"')[1] for gap in self.replayed.gaps if gap.message.startswith('role "')}
+
+    @cached_property
+    def by_rows(self) -> set[str]:
+        """What is not there because of rows that are in the way. No replay looks at rows."""
+        refused = (self._text_of(failure) for failure in self.failures if failure.report.sqlstate.startswith(_ROWS))
+        return {name for text in refused for name in _WORD.findall(text)} - _COMMON
+
+    @cached_property
+    def boundless(self) -> list[str]:
+        """The gaps that say that anything may have happened: SQL that is built at run time, in a block or a function
+        that is called."""
+        return [
+            f"{self._quote(*gap.span)}: {gap.message}"
+            for gap in self.replayed.gaps
+            if gap.span is not None and (gap.kind == "dynamic-sql" or "changes the schema" in gap.message)
+        ]
 
     @cached_property
     def _in_doubt(self) -> list[str]:
@@ -93,19 +127,28 @@ class Readings:
                 yield gap, gap.span.start
 
     @cached_property
-    def _kept_with_gaps(self) -> set[str]:
-        """The names of things that were kept although something that they need is made by no file, and of what is made
-        of those: the server refused to make either."""
-        kept = {gap.object.name for gap in self.replayed.gaps if "no file" in gap.message and gap.object is not None}
-        origins, size = self.replayed.origins, -1
-        while size != len(kept):
-            size = len(kept)
-            for ref, spans in origins.statements.items():
-                if ref.kind in ("table", "view", "function") and ref.name not in kept:
-                    texts = (self._text(*span) for span in spans)
-                    if any(not kept.isdisjoint(_WORD.findall(text)) for text in texts):
-                        kept.add(ref.name)
-        return kept
+    def _kept(self) -> set[str]:
+        """The names of things that were kept although something that they need is made by no file, or that were taken
+        as made although the role has no right to."""
+        named = {gap.object.name for gap in self.replayed.gaps if "no file" in gap.message and gap.object is not None}
+        return named | {name for text in self._in_doubt for name in _made(text)}
+
+    @cached_property
+    def _spoiled(self) -> set[str]:
+        return (
+            self._kept | {name for failure in self._consequences for name in _made(self._text_of(failure))}
+        ) - _COMMON
+
+    @cached_property
+    def _consequences(self) -> list[Failure]:
+        """What failed because it needs something that was kept with a gap, or that failed for such a reason itself."""
+        spoiled, found = set(self._kept), []
+        for failure in self.failures:
+            text = self._text_of(failure)
+            if not spoiled.isdisjoint(_WORD.findall(text)):
+                found.append(failure)
+                spoiled |= _made(text)
+        return found
 
     @cached_property
     def unseen_failures(self) -> list[str]:
@@ -113,25 +156,14 @@ class Readings:
 
         Left out are those that fail because of something that was kept with a gap.
         """
-        known = self._kept_with_gaps | self._refused
         return [
             f"{self._quote(failure.path, failure.start, failure.end)}: {_said(failure)}"
             for failure in self.failures
             if not failure.report.sqlstate.startswith(_ROWS)
             and not any(_is_inside(gap, failure) for gap in self.replayed.gaps)
-            and (text := self._text(failure.path, failure.start, failure.end))
-            and known.isdisjoint(_WORD.findall(text))
-            and read_script(text).statements
+            and failure not in self._consequences
+            and any(not isinstance(one.action, MoveRows) for one in read_script(self._text_of(failure)).statements)
         ]
-
-    @cached_property
-    def _refused(self) -> set[str]:
-        """The words of what the server refused and the replay took as if it had run."""
-        return {word for text in self._in_doubt for word in _WORD.findall(text)} & self._only_replayed
-
-    @cached_property
-    def _only_replayed(self) -> set[str]:
-        return {difference.name for difference in self.differences if "only the replay" in difference.text}
 
     @cached_property
     def false_alarms(self) -> list[str]:
@@ -142,7 +174,11 @@ class Readings:
             if gap.kind in ("syntax", "would-fail", "missing-object")
             and gap.span is not None
             and not any(_is_inside(gap, failure) for failure in self.failures)
+            and self._spoiled.isdisjoint(_WORD.findall(self._text(*gap.span)))
         ]
+
+    def _text_of(self, failure: Failure) -> str:
+        return self._text(failure.path, failure.start, failure.end)
 
     def _text(self, path: str, start: int, end: int) -> str:
         return self.replayed.origins.sources[path].text[start:end]
@@ -151,6 +187,11 @@ class Readings:
         source = self.replayed.origins.sources[path]
         text = " ".join(self._text(path, start, end).split())
         return f"{path}:{source.position(start).line} {text if len(text) < 100 else text[:99] + '…'}"
+
+
+def _made(text: str) -> set[str]:
+    """The names of what a statement makes, or of that for which it makes something."""
+    return {found[1] for found in _MADE.finditer(text)} if text.lower().lstrip().startswith(("create", "do")) else set()
 
 
 def _said(failure: Failure) -> str:
@@ -186,7 +227,8 @@ def differences(replayed: Schema, catalog: Schema) -> list[Difference]:
 def _differences(replayed: Schema, catalog: Schema) -> Iterator[Difference]:
     for part in ("tables", "views", "functions", "enums", "domains", "composites", "extensions"):
         yield from _of_objects(part.removesuffix("s"), getattr(replayed, part), getattr(catalog, part))
-    yield from _of_objects("schema", _namespaces(replayed), _namespaces(catalog))
+    brought = {*replayed.extensions.values(), *catalog.extensions.values()}
+    yield from _of_objects("schema", _namespaces(replayed, brought), _namespaces(catalog, brought))
     roles = {name: role for name, role in catalog.roles.items() if name in replayed.roles or not role.superuser}
     yield from _of_objects("role", replayed.roles, roles)
 
@@ -198,12 +240,12 @@ def _of_objects(kind: str, replayed: Mapping[Any, Any], catalog: Mapping[Any, An
         yield from (Difference(bare, text) for text in _of_maps(kind, left, right))
 
 
-def _namespaces(schema: Schema) -> dict[str, Any]:
+def _namespaces(schema: Schema, brought: set[str]) -> dict[str, Any]:
     """The schemas that no extension made; what a script of an extension does to its own, no replay reads."""
     return {
         name: space
         for name, space in schema.namespaces.items()
-        if not (space.managed and (name in schema.extensions.values() or name == "net" or name == "cron"))
+        if name not in brought - {"public", "extensions"} and name not in ("net", "cron")
     }
 
 

@@ -47,6 +47,12 @@ class Mention(NamedTuple):
     quoted: bool = False
 
 
+# Statements that would pass for the names of columns behind SELECT.
+_STATEMENT = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:delete\s+from|truncate|refresh\s+materialized|lock|notify|analyze)\s", re.I | re.S
+)
+
+
 @lru_cache(maxsize=8192)
 def mentions(text: str) -> tuple[Mention, ...]:
     """The names in an expression, a query, an SQL-standard body, or the parts of an index from their parenthesis on.
@@ -57,7 +63,7 @@ def mentions(text: str) -> tuple[Mention, ...]:
         text = " " * body.start(1) + body[1]
     if result := _RETURN.match(text):
         text = " " * result.end() + text[result.end() :]
-    for opening in ("SELECT ", "", "CREATE INDEX ON t "):
+    for opening in ("",) if _STATEMENT.match(text) else ("SELECT ", "", "CREATE INDEX ON t "):
         source = opening + text
         try:
             trees = parse(source)
