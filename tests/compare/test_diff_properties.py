@@ -8,9 +8,13 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from referee.model.schema import Schema
+from referee.model.source import Source
+from referee.platforms import SUPABASE
 from referee.postgres.server import Server
+from referee.read.replay import replay
+from referee.sql.write import Writer, script
 from tests.compare import schemas
-from tests.compare.applying import apply, backward, compared, forward, read, summaries
+from tests.compare.applying import apply, backward, compared, forward, read, run, summaries
 
 _FEW = settings(
     max_examples=20,
@@ -64,3 +68,22 @@ def test_the_two_directions_mirror_each_other(server: Server, data: st.DataObjec
         (one.object, one.backward, one.forward) for one in back.differences
     )
     assert there.counts == back.counts
+
+
+@_FEW
+@given(data=st.data())
+def test_a_schema_is_the_same_whoever_reads_it(server: Server, data: st.DataObject) -> None:
+    start = base(server)
+    schema = data.draw(schemas.schemas(start))
+    statements = script(forward(compared(start, schema).differences), Writer(start, "postgres", server.major))
+    text = "".join(f"{statement};\n" for statement in statements)
+    note(text)
+    replayed = replay([Source("a.sql", text)], SUPABASE)
+    assert [gap.message for gap in replayed.gaps] == []
+    with server.database() as database:
+        assert not run(server, database, statements).failures
+        live = read(server, database)
+        for left, right in ((live, replayed.schema), (live, read(server, database))):
+            notes = compared(left, right)
+            assert summaries(notes) == []
+            assert set(notes.counts) <= {"formatting", "platform"}
