@@ -11,6 +11,7 @@ from referee.model.repair import FileChange, Repair
 from referee.postgres.server import Server
 from referee.workflow.config import Config
 from referee.workflow.fix import Request, fix
+from referee.workflow.plan_run import run_plan, undo_run
 from tests import bandbook
 from tests.live import UNMIRRORED, fill, goes_back, goes_through, keys, psql
 
@@ -53,6 +54,16 @@ def test_it_goes_through_and_back_while_people_go_on(repair: Repair, server: Ser
     goes_through(server, former, 5_000, repair.plan.verification, apply)
     # The host lets its migration role drop triggers on its tables; plain Postgres asks for their owner.
     goes_back(server, former, before, lambda: psql(server, former, rollback(repair), server.superuser))
+
+
+def test_repair_runs_the_plan_and_takes_it_back_while_people_go_on(repair: Repair, server: Server, former: str) -> None:
+    url = server.url(former, server.superuser)
+    plan = repair.plan
+    assert plan is not None
+    with server.connect(former) as session:
+        before = keys(session)
+    goes_through(server, former, 5_000, plan.verification, lambda: run_plan(url, plan, CONFIG))
+    goes_back(server, former, before, lambda: undo_run(url, config=CONFIG, even_referenced=False))
 
 
 def test_the_way_back_leads_there_from_everywhere(repair: Repair, server: Server, former: str) -> None:

@@ -17,7 +17,7 @@ from referee.fixing.sync import UndecidedError
 from referee.model import change as changes
 from referee.model.change import Change
 from referee.model.names import QName, Ref, Target, quote
-from referee.model.plan import Lock, Phase, Question, Step, Timeouts
+from referee.model.plan import BATCH, Lock, Phase, Question, Step, Timeouts
 from referee.model.schema import Column, ForeignKey, Schema, Table
 from referee.sql import clauses
 from referee.sql.clauses import UnwritableError
@@ -373,10 +373,11 @@ def _backfill(planner: _Planner, change: changes.CreateSyncTrigger, values: tupl
     source, mirror = change.source.table, change.mirror.table
     planner.filled.add(change.mirror)
     planner.verification.append(sync.unmirrored(change))
+    filling = sync.backfill(change, values)
     planner.steps.append(
         Step(
             Phase.BACKFILL,
-            sync.backfill(change, values),
+            filling,
             f"the accounts from before the trigger get their rows; this counts them:\n{sync.unmirrored(change)}",
             (Lock(mirror, "ROW EXCLUSIVE"), Lock(source, "ACCESS SHARE")),
             repeatable=True,
@@ -385,8 +386,15 @@ def _backfill(planner: _Planner, change: changes.CreateSyncTrigger, values: tupl
                 "With very many rows missing, let `referee repair --plan` fill them in committed batches before.",
             ),
             touches=sync.unmirrored(change),
+            batch=_limited(filling),
         )
     )
+
+
+def _limited(filling: str) -> str:
+    """A backfill of some rows that are missing; whoever runs it again gets the next ones."""
+    select, _, conflict = filling.rpartition("\non conflict ")
+    return clauses.statement(f"{select}\nlimit {BATCH}\non conflict {conflict}")
 
 
 def _create_policy(planner: _Planner, change: changes.CreatePolicy) -> None:

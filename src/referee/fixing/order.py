@@ -34,6 +34,9 @@ class Part:
 
 _PLAIN = Dialect()
 
+# What reads or writes many rows is committed at once, so that nobody waits for more than its own part.
+_SEPARATE = (Phase.BACKFILL, Phase.VALIDATE)
+
 
 def cut(steps: Sequence[Step]) -> tuple[Part, ...]:
     """The steps in parts that may each be one transaction.
@@ -59,7 +62,7 @@ def _together(steps: Sequence[Step]) -> list[Step]:
 
 def _fits(part: Sequence[Step], step: Step) -> bool:
     last = part[-1]
-    if last.phase is not step.phase or step.phase is Phase.VALIDATE:
+    if last.phase is not step.phase or step.phase in _SEPARATE:
         return False
     if not last.in_transaction or not step.in_transaction:
         return False

@@ -41,6 +41,10 @@ class Timeouts:
     statement: str = "0"
 
 
+#: The rows of a batch: few enough that nobody waits long for one of them.
+BATCH = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One statement of a plan, without its semicolon.
@@ -49,7 +53,8 @@ class Step:
     that takes a lock. ``repeatable`` is whether it does no harm to run it again. ``rows`` is an estimate of the rows
     that it touches, None where nobody counted. ``undo`` takes it back, the first statement first, and may be run again;
     empty where nothing is to be taken back. ``touches`` is the table of which it reads every row, or a query of the
-    rows that it adds; None for a change of the catalog.
+    rows that it adds; None for a change of the catalog. ``batch`` does the same for some of the rows at a time, at most
+    BATCH; None where all or nothing has to be done.
     """
 
     phase: Phase
@@ -64,6 +69,7 @@ class Step:
     hazards: tuple[str, ...] = ()
     undo: tuple[str, ...] = ()
     touches: QName | str | None = None
+    batch: str | None = None
 
     @property
     def size(self) -> str | None:
