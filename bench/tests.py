@@ -1,20 +1,24 @@
 """What a fresh database for each test costs: ``python -m bench.tests [PROJECT]``.
 
-The same suite is run three times: with the plugin's clones, with the plugin's clones in two processes, and with the
-migrations replayed for each test. The replay gets every advantage: it runs on the same throw-away server in memory,
-from a clone of the platform that is ready, with the files read and cut into statements once.
+The same suite is run three times: with the plugin's databases, with those in two processes, and with the migrations
+replayed for each test. The replay gets every advantage: it runs on the same throw-away server in memory, from a clone
+of the platform that is ready, with the files read and cut into statements once. Each figure is of a whole run of
+pytest, its start and the server's included: wall time, and the CPU time of pytest, the server and all its processes,
+which other work on the machine disturbs less. A test inserts one row and counts.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.generate import write
 
@@ -56,31 +60,43 @@ def test_a_row_is_alone(replayed, number):
 """
 
 
-def seconds(suite: str, project: str, *arguments: str) -> float:
-    """The wall time of one run of pytest over a suite, its start included."""
+class Cost(NamedTuple):
+    """What a run took, in seconds."""
+
+    wall: float
+    cpu: float
+
+
+def cost(suite: str, project: str, *arguments: str) -> Cost:
+    """What one run of pytest over a suite takes, its start included."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "test_rows.py").write_text(suite, encoding="utf-8")
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--referee-project={project}"]
-        begin = time.perf_counter()
+        begin, used = time.perf_counter(), _children()
         done = subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True)
-        took = time.perf_counter() - begin
+        took = Cost(time.perf_counter() - begin, _children() - used)
     if done.returncode != 0:
         raise SystemExit(done.stdout + done.stderr)
     return took
 
 
-def report(name: str, path: str, tests: int) -> Iterator[str]:
+def _children() -> float:
+    """The CPU seconds of all processes that were waited for, and of those that they waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def report(path: str, tests: int) -> Iterator[str]:
     """A line for each way to have a fresh database for each test."""
     place = os.path.abspath(path)
     clones, replays = (text.format(tests=tests, project=place) for text in (_CLONES, _REPLAYS))
-    alone = seconds(clones, place)
-    both = seconds(clones, place, "-n", "2")
-    replayed = seconds(replays, place)
-    yield f"{name}, {tests} tests with a fresh database each"
-    yield f"  clones            {alone:6.2f} s  {alone / tests * 1000:5.0f} ms a test"
-    yield f"  clones, -n 2      {both:6.2f} s"
-    each = replayed / tests * 1000
-    yield f"  migrations replayed {replayed:4.2f} s  {each:5.0f} ms a test, {replayed / alone:.1f} times"
+    alone = cost(clones, place)
+    both = cost(clones, place, "-n", "2")
+    replayed = cost(replays, place)
+    yield "                           wall        CPU   CPU a test"
+    for name, one in (("clones", alone), ("clones, -n 2", both), ("migrations replayed", replayed)):
+        yield f"  {name:20} {one.wall:8.2f} s {one.cpu:8.2f} s {one.cpu / tests * 1000:8.1f} ms"
+    yield f"  replayed / clones   {replayed.wall / alone.wall:9.1f}  {replayed.cpu / alone.cpu:9.1f}"
 
 
 def main() -> int:
@@ -91,12 +107,17 @@ def main() -> int:
     given = parser.parse_args()
     bandbook = os.path.join(os.path.dirname(__file__), os.pardir, "examples", "bandbook")
     for path in [given.project] if given.project else [bandbook]:
-        print(*report(os.path.basename(os.path.abspath(path)), path, given.tests), sep="\n", flush=True)
+        _print(os.path.basename(os.path.abspath(path)), path, given.tests)
     if not given.project:
         with tempfile.TemporaryDirectory() as folder:
             generated = write(Path(folder), given.tables, 10)
-            print(*report(f"{given.tables} generated tables", str(generated), given.tests), sep="\n", flush=True)
+            _print(f"{given.tables} generated tables", str(generated), given.tests)
     return 0
+
+
+def _print(name: str, path: str, tests: int) -> None:
+    print(f"{name}, {tests} tests with a fresh database each", flush=True)
+    print(*report(path, tests), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

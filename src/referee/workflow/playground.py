@@ -24,6 +24,7 @@ from referee.model.question import Question
 from referee.model.rehearsal import Step
 from referee.model.schema import Schema
 from referee.platforms import Platform
+from referee.postgres.clones import Clones
 from referee.postgres.programs import Programs
 from referee.postgres.scripts import Failure, run_scripts
 from referee.postgres.server import Server, start_server
@@ -255,9 +256,9 @@ class Database:
         return [(name, Target(QName(schema, other), tuple(columns))) for name, schema, other, columns in rows]
 
     def close(self) -> None:
-        """Drops the database."""
+        """Gives the database back: what was done in it is gone."""
         self._stage.close()
-        self.playground.server.drop_database(self.name)
+        self.playground.clones.give_back(self.name)
 
 
 @dataclass(frozen=True)
@@ -270,6 +271,7 @@ class Playground:
     schema: Schema
     identities: Identities
     failures: tuple[Failure, ...]
+    clones: Clones = field(repr=False)
 
     @cached_property
     def questions(self) -> Questions:
@@ -277,7 +279,7 @@ class Playground:
 
     def create_database(self) -> Database:
         """A clone, in milliseconds; to be closed."""
-        name = self.server.create_database(template=self.template)
+        name = self.clones.take()
         return Database(name, self, Stage(self.server, name))
 
     def mirrors(self) -> Iterator[tuple[Identity, Mirror]]:
@@ -305,7 +307,11 @@ def open_playground(
     with Contributions(config.cache) as contributions:
         reading = read(path, config, contributions)
     with start_server(reading.platform, programs) as server:
-        yield _migrated(server, reading, config)
+        playground = _migrated(server, reading, config)
+        try:
+            yield playground
+        finally:
+            playground.clones.close()
 
 
 def _migrated(server: Server, reading: Reading, config: Config) -> Playground:
@@ -315,7 +321,7 @@ def _migrated(server: Server, reading: Reading, config: Config) -> Playground:
     with server.connect(template, server.superuser) as session:
         schema = read_catalog(session, platform.managed_schemas)
     found = identify(schema, identity_options(config, platform))
-    return Playground(server, platform, template, schema, found, outcome.failures)
+    return Playground(server, platform, template, schema, found, outcome.failures, Clones(server, template))
 
 
 def _table(text: str) -> Target:
