@@ -42,6 +42,7 @@ bench: $(READY) ## speed beside the peers, in one run
 corpus: $(READY) ## compare with the facts of real projects: make corpus CHECKOUTS=folder
 	@test -n "$(CHECKOUTS)" || { echo "say where the checkouts are: make corpus CHECKOUTS=folder (see tests/corpus/README.md)"; exit 2; }
 	$(BIN)/python -m tests.corpus.compare $(CHECKOUTS)
+	$(BIN)/python -m tests.corpus.server $(CHECKOUTS)
 
 docs: $(READY) ## write the generated pages anew
 	$(BIN)/python -m referee.cli.reference

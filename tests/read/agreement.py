@@ -13,7 +13,7 @@ from referee.model.origins import Gap
 from referee.model.schema import Schema
 from referee.model.source import Source
 from referee.platforms import Platform
-from referee.postgres.scripts import Failure, Script, Statement, run_scripts
+from referee.postgres.scripts import Failure, run_scripts
 from referee.postgres.server import Server
 from referee.read.catalog import read_catalog
 from referee.read.replay import Replayed, replay
@@ -21,6 +21,7 @@ from referee.sql.expressions import same_meaning
 from referee.sql.script import read_script
 from referee.sql.split import split
 from referee.sql.statements import MoveRows
+from referee.workflow.scripts import script_of
 
 #: Facts that are expressions, by class: the catalog prints them anew, so they are compared by meaning.
 _EXPRESSIONS = {
@@ -92,11 +93,11 @@ class Readings:
     def _assumed_roles(self) -> set[str]:
         return {gap.message.split('"')[1] for gap in self.replayed.gaps if gap.message.startswith('role "')}
 
-    @cached_property
-    def by_rows(self) -> set[str]:
-        """What is not there because of rows that are in the way. No replay looks at rows."""
+    def is_by_rows(self, difference: Difference) -> bool:
+        """Whether something is not there because of rows that were in its way. No replay looks at rows."""
+        part = _WORD.findall(difference.text.partition(": ")[0])[-1]
         refused = (self._text_of(failure) for failure in self.failures if failure.report.sqlstate.startswith(_ROWS))
-        return {name for text in refused for name in _WORD.findall(text)} - _COMMON
+        return any(part in _WORD.findall(text) for text in refused)
 
     @cached_property
     def boundless(self) -> list[str]:
@@ -205,18 +206,11 @@ def _is_inside(gap: Gap, failure: Failure) -> bool:
 
 def read_both(server: Server, sources: Sequence[Source], platform: Platform) -> Readings:
     """Runs files on a fresh database of the platform, and replays them."""
-    scripts = [Script(source.path, list(_statements(source))) for source in sources]
     with server.database() as database:
-        outcome = run_scripts(server, database, scripts)
+        outcome = run_scripts(server, database, map(script_of, sources))
         with server.connect(database, server.superuser) as session:
             catalog = read_catalog(session, platform.managed_schemas)
     return Readings(replay(sources, platform), catalog, outcome.failures)
-
-
-def _statements(source: Source) -> Iterator[Statement]:
-    for cut in split(source.text):
-        data = None if cut.data is None else source.text[cut.data[0] : cut.data[1]]
-        yield Statement(cut.start, cut.end, cut.text(source.text), data)
 
 
 def differences(replayed: Schema, catalog: Schema) -> list[Difference]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 
 from referee.model.source import Source
 from referee.postgres.scripts import Script, Statement
 from referee.read.supabase import MIGRATION
 from referee.sql.split import split
 
+# How goose, dbmate and sqlx are told that each statement of a file is to be committed by itself (their documentation).
+_NO_TRANSACTION = re.compile(
+    r"^--[ \t]*(?:\+goose[ \t]+no[ \t]+transaction|migrate:up\b[^\n]*\btransaction:false|no-transaction)\b", re.I | re.M
+)
+
 
 def script_of(source: Source) -> Script:
     """A migration cut into statements, with its version and name where the file name holds them."""
-    statements = _statements(source)
     named = MIGRATION.fullmatch(os.path.basename(source.path))
-    if named is None:
-        return Script(source.path, statements)
-    version, name = named.groups()
-    return Script(source.path, statements, version, name)
+    version, name = (None, None) if named is None else named.groups()
+    return Script(source.path, _statements(source), version, name, atomic=not _NO_TRANSACTION.search(source.text))
 
 
 def seed_of(source: Source) -> Script:
