@@ -23,6 +23,7 @@ from referee.read.projects import Migrations
 from referee.sql.clauses import UnwritableError
 from referee.workflow.check import Reading, diagnose, read, read_files, subject_of
 from referee.workflow.config import Config, read_config
+from referee.workflow.generators import Generator, generator_of
 from referee.workflow.host import exposed_schemas
 from referee.workflow.migrate import make_plan, plan_files
 from referee.workflow.plan_rows import with_rows
@@ -67,7 +68,7 @@ def fix(
     reading = read(path, config)
     tables = [table.name for table in reading.replayed.schema.own_tables]
     history = shipped(reading.migrations, request.db, request.password, request.shipped_through, tables)
-    way, because = _way(request, history)
+    way, because = _way(request, history, generator_of(reading.migrations))
     _must_be_editable(reading.migrations, way)
     job = _Job(reading, config, request, history, way)
     composed, proof = _proven(job, programs, tell) if request.verify else (job.compose(), None)
@@ -99,10 +100,17 @@ class Composed:
     plan: Plan | None = None
 
 
-def _way(request: Request, history: Shipped) -> tuple[Way, str]:
-    """In place where it is known that no database has run the files; else a migration."""
+def _way(request: Request, history: Shipped, generator: Generator | None) -> tuple[Way, str]:
+    """In place where it is known that no database has run the files, and people write them; else a migration."""
+    if request.way == "in-place" and generator is not None and generator.owns_files:
+        raise UsageError(
+            f"{generator.tool} generates these migrations, so they are not edited: change {generator.schema} and "
+            "generate them anew, or use --migration."
+        )
     if request.way is not None:
         return request.way, "as asked for"
+    if generator is not None and generator.owns_files:
+        return "migration", f"{generator.tool} generates the files from {generator.schema}"
     if history.known and not history.paths:
         return "in-place", history.because
     return "migration", history.because
@@ -143,7 +151,8 @@ class _Job:
 
     def _judged(self, proposal: Proposal) -> Proposal:
         reason = self.held.get(proposal.change)
-        if reason is None and self.real is not None:
+        # What the files do not make either is made by the cure.
+        if reason is None and self.real is not None and absent(self.reading.replayed.schema, proposal.change) is None:
             reason = absent(self.real.schema, proposal.change)
         return proposal if reason is None or not proposal.is_applied else replace(proposal, reason=reason)
 

@@ -105,7 +105,7 @@ _DIALECTS = (
     ),
     (
         re.compile(r"^--[-\s]*up[ \t]+migration\b", re.IGNORECASE | re.MULTILINE),
-        Dialect("-- Up Migration", splits=False),
+        Dialect("-- Up Migration", "-- Up Migration", splits=False),
     ),
 )
 _UNKNOWN = Dialect(splits=False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from referee.errors import UsageError
@@ -12,6 +13,10 @@ from referee.model.repair import Way
 from referee.postgres.session import connect, describe
 from referee.read.projects import Migrations
 from referee.read.supabase import MIGRATION
+from referee.workflow.generators import generator_of
+
+# Marks stand at the top of a file.
+_HEAD = 16_000
 
 _HISTORY = "select version from supabase_migrations.schema_migrations"
 _MADE = "select min(name) from unnest(%s::text[]) as made (name) where to_regclass(name) is not null"
@@ -75,13 +80,49 @@ def _in_database(migrations: Migrations, url: str, password: str | None, tables:
 
 
 def deployment(migrations: Migrations, way: Way) -> tuple[str, ...]:
-    """The commands of the project's own tool that test and deliver a change."""
-    if migrations.kind != "supabase":
-        first = (
-            "psql --set ON_ERROR_STOP=1 --file FILE" if way == "migration" else "rebuild the database from the files"
-        )
-        return (f"{first}  # each new file, in order" if way == "migration" else first,)
-    found = ["supabase db reset"]
-    if migrations.test_files:
-        found.append("supabase test db")
-    return (*found, "supabase db push") if way == "migration" else tuple(found)
+    """The commands of the project's own tool that test and deliver a change, and what to do besides."""
+    return (*_beside(migrations), *_commands(migrations, way))
+
+
+def _beside(migrations: Migrations) -> Iterator[str]:
+    generator = generator_of(migrations)
+    if generator is not None:
+        yield f"# {generator.advice}"
+        if generator.before is not None:
+            yield f"# {generator.before}"
+
+
+def _commands(migrations: Migrations, way: Way) -> Iterator[str]:
+    if migrations.kind == "supabase":
+        yield "supabase db reset"
+        if migrations.test_files:
+            yield "supabase test db"
+        if way == "migration":
+            yield "supabase db push"
+    elif way == "migration":
+        yield _tool(migrations)
+    else:
+        yield "rebuild the database from the files"
+
+
+# How the tools are called that bring a folder's files to a database, as their documentation has it.
+_TOOLS = (
+    (re.compile(r"^--[ \t]*\+goose[ \t]", re.MULTILINE), "goose -dir {} postgres DATABASE up"),
+    (re.compile(r"^--[ \t]*\+migrate[ \t]", re.MULTILINE), "sql-migrate up"),
+    (re.compile(r"^--[ \t]*migrate:up", re.MULTILINE), "dbmate --migrations-dir {} up"),
+    (re.compile(r"^--[-\s]*up[ \t]+migration", re.MULTILINE | re.IGNORECASE), "node-pg-migrate up"),
+)
+_NAMES = (
+    (re.compile(r"V[\d._]+__.*\.sql", re.IGNORECASE), "flyway -locations=filesystem:{} migrate"),
+    (re.compile(r".*\.up\.sql", re.IGNORECASE), "migrate -path {} -database DATABASE up  # or: sqlx migrate run"),
+    (re.compile(r"migration\.sql"), "npx prisma migrate deploy"),
+    (re.compile(r"up\.sql"), "diesel migration run  # or: hasura migrate apply"),
+)
+_PSQL = "psql --set ON_ERROR_STOP=1 --file FILE  # each new file, in order"
+
+
+def _tool(migrations: Migrations) -> str:
+    last = migrations.files[-1]
+    marks = [command for mark, command in _TOOLS if mark.search(last.text[:_HEAD])]
+    names = [command for name, command in _NAMES if name.fullmatch(os.path.basename(last.path))]
+    return next(iter([*marks, *names]), _PSQL).format(migrations.name)
