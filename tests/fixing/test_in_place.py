@@ -153,3 +153,10 @@ def test_hostile_names_stay_names() -> None:
     schema = schema_of(edited(text, wanted))
     assert key_of(schema, "order", "Org's").target == target
     assert [trigger.function.schema for trigger in schema.tables[AUTH.table].triggers] == ["Org's"]
+
+
+def test_on_delete_is_written_behind_match() -> None:
+    key = "foreign key (by) references public.users match full on update cascade"
+    text = f"{MIRROR}create table public.songs (by uuid, {key});"
+    change = changes.SetOnDelete(key_of(schema_of(text), "songs"), "CASCADE")
+    assert "match full on delete cascade on update cascade" in edited(text, [change])

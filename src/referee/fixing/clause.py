@@ -24,9 +24,13 @@ class ReferencesText:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What follows ``REFERENCES table (columns)``: the ranges of its parts, None where there is none."""
+    """What follows ``REFERENCES table (columns)``: the ranges of its parts, None where there is none.
+
+    ``actions`` is where ON DELETE may be written: behind MATCH, and before all that may follow it.
+    """
 
     end: int
+    actions: int
     on_delete: Range | None = None
     not_valid: Range | None = None
 
@@ -49,12 +53,13 @@ def references_text(text: str, start: int, end: int) -> ReferencesText | None:
 def tail(text: str, at: int) -> Tail:
     """What belongs to the key behind ``at``, the end of its REFERENCES clause."""
     words = _words(text, at)
-    found = Tail(at)
+    found = Tail(at, at)
     while (step := _next_part(text, words)) is not None:
         kind, count = step
         span = (words[0][1], words[count - 1][2])
         found = Tail(
             span[1],
+            span[1] if kind == "match" else found.actions,
             span if kind == "delete" else found.on_delete,
             span if kind == "not-valid" else found.not_valid,
         )

@@ -136,7 +136,7 @@ def _set_on_delete(editor: Editor, change: changes.SetOnDelete) -> Iterator[Edit
     if found.on_delete is not None:
         yield Edit(span.path, *found.on_delete, words)
     else:
-        yield Edit(span.path, span.end, span.end, f" {words}")
+        yield Edit(span.path, found.actions, found.actions, f" {words}")
 
 
 def _validate(editor: Editor, change: changes.ValidateForeignKey) -> Iterator[Edit]:
