@@ -10,21 +10,27 @@ from referee.sql.statements import TypeWritten, Written
 
 
 class Context:
-    """The text of one statement and where it stands in the file. Trees count bytes of ``text``; records count
-    characters of
-    the file."""
+    """The text of one statement and where it stands in the file.
 
-    __slots__ = ("base", "chars", "text")
+    Trees count bytes of ``text``, from ``before`` where other statements were parsed with it; records count characters
+    of the file.
+    """
 
-    def __init__(self, text: str, base: int) -> None:
+    __slots__ = ("base", "before", "chars", "text")
+
+    def __init__(self, text: str, base: int, before: int = 0) -> None:
         self.text = text
         self.base = base
+        self.before = before
         self.chars = None if text.isascii() else char_offsets(text)
 
     def local(self, tree: Tree) -> int:
         """The character offset of a tree's location in the statement's text."""
         location: int = tree.get("location", 0)
-        return location if self.chars is None else self.chars(location)
+        if self.chars is not None:
+            return self.chars(location)
+        # A node that says nothing of its place stays at the start.
+        return location - self.before if location > self.before else min(location, 0)
 
     def written(self, relation: Tree) -> Written:
         """The name in a RangeVar."""

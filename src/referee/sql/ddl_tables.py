@@ -355,9 +355,7 @@ def _column_default(context: Context, tree: Tree) -> AlterAction:
 
 def _default_search_start(context: Context, tree: Tree) -> int:
     """Where to look for DEFAULT: before the expression's first located node, at the last DEFAULT in front of it."""
-    located = [node.get("location", 0) for node in _located(tree["def"])]
-    limit = min(located, default=len(context.text))
-    limit = limit if context.chars is None else context.chars(limit)
+    limit = min([context.local(node) for node in _located(tree["def"])], default=len(context.text))
     at = context.text.lower().rfind("default", 0, limit)
     return max(at, 0)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from referee.sql import ddl_objects as objects
 from referee.sql import ddl_tables as tables
 from referee.sql.context import Context, role_name
 from referee.sql.do_blocks import read_do
-from referee.sql.parse import SqlSyntaxError, Tree, parse
+from referee.sql.parse import SqlSyntaxError, Tree, parse, parse_together
 from referee.sql.queries import translate_statement
 from referee.sql.split import Statement as Cut
 from referee.sql.split import split
@@ -28,10 +28,58 @@ def read_script(text: str) -> Script:
     """What a script contributes to a schema. Never raises: what cannot be read becomes an Unreadable record."""
     statements: list[Statement] = []
     count = 0
-    for cut in split(text):
-        count += 1
-        statements.extend(_read(text, cut))
+    for cuts in _groups(split(text)):
+        count += len(cuts)
+        statements.extend(_read_group(text, cuts))
     return Script(tuple(statements), count)
+
+
+# As much as is parsed at once. More saves nothing, and one statement with an error sends the rest of its group back to
+# be parsed one by one.
+_GROUP = 4_000
+
+
+def _groups(cuts: Iterable[Cut]) -> Iterator[list[Cut]]:
+    """Statements that stand behind each other, as many at a time as can be parsed at once."""
+    group: list[Cut] = []
+    length = 0
+    for cut in cuts:
+        if group and length + cut.end - cut.start > _GROUP:
+            yield group
+            group, length = [], 0
+        group.append(cut)
+        length += cut.end - cut.start
+    if group:
+        yield group
+
+
+def _read_group(script: str, cuts: list[Cut]) -> Iterator[Statement]:
+    texts = [cut.text(script) for cut in cuts]
+    are_plain = len(cuts) > 1 and all(cut.unclosed < 0 for cut in cuts) and not any(map(_DATA.match, texts))
+    trees = parse_together(texts) if are_plain else None
+    if trees is None:
+        for cut in cuts:
+            yield from _read(script, cut)
+            yield from _rows(script, cut)
+        return
+    before = 0
+    for cut, text, tree in zip(cuts, texts, trees, strict=True):
+        action = _action(Context(text, cut.start, before), tree["stmt"])
+        if action is not None:
+            yield Statement(cut.start, cut.end, action)
+        yield from _rows(script, cut)
+        before += len(text) + 1
+
+
+def _rows(script: str, cut: Cut) -> Iterator[Statement]:
+    """The rows behind COPY, which nobody looks at."""
+    if cut.data is None:
+        return
+    start, end = cut.data
+    # The line that ends the data, if there is one, has no newline within it.
+    rows = script.count("\n", start, end)
+    if rows:
+        yield _unreadable("data", f"{rows:,} {'row' if rows == 1 else 'rows'} of COPY", start, end)
 
 
 def read_statement(text: str, base: int = 0) -> list[Statement]:
