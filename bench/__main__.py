@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("check", "server", "catalog", "prove", "compare", "drift", "fix", "tests")
+NAMES = ("check", "server", "catalog", "prove", "compare", "drift", "fix", "scan", "tests")
 
 
 def main(arguments: list[str]) -> int:

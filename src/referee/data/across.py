@@ -92,7 +92,8 @@ def compare(
 ) -> Across:
     """Which ids each side lacks.
 
-    Ids are compared as uuids where a database says that they are, else as texts. Raises ReadError for a file that
+    Ids are compared as uuids where a database says that they are, else as texts, of which those that are uuids may be
+    written in any way. Raises ReadError for a file that
     cannot be read or holds ids that are none, UsageError where no column can be told, ServerError for a database.
     """
     with tempfile.TemporaryDirectory(prefix="referee-") as folder:
@@ -156,14 +157,20 @@ class _Loader:
             column = _id_column(side, [row[0] for row in described])
             name = column.replace('"', '""')
             text = f"nullif(trim(\"{name}\"::varchar), '')"
-            self._db.execute(
-                f"create table {table} as select try_cast({text} as {self._type}) as id,"
-                f" case when try_cast({text} as {self._type}) is null then {text} end as malformed from {reader}"
-            )
+            self._keep(table, text, reader)
         except duckdb.Error as error:
             raise ReadError(_unreadable(side.name, error)) from None
-        self._refuse_malformed(table, side, ending, column)
+        lines = _LINES_BEFORE.get(ending)
+        self._refuse_malformed(table, side.name, column, "line" if lines else "row", lines or 1)
         return column
+
+    def _keep(self, table: str, text: str, reader: str) -> None:
+        """Keeps ids, and beside them what is none."""
+        if self._type == "uuid":
+            parts = f"try_cast({text} as uuid) as id, case when try_cast({text} as uuid) is null then {text} end"
+        else:
+            parts = f"coalesce(try_cast({text} as uuid)::varchar, {text}) as id, null::varchar"
+        self._db.execute(f"create table {table} as select {parts} as malformed from {reader}")
 
     def _plainly_named(self, table: str, side: InFile) -> Path:
         """A link to a file whose own name might be taken for a pattern."""
@@ -173,20 +180,20 @@ class _Loader:
         link.symlink_to(side.path.resolve())
         return link
 
-    def _refuse_malformed(self, table: str, side: InFile, ending: str, column: str) -> None:
+    def _refuse_malformed(self, table: str, name: str, column: str, place: str | None, before: int = 1) -> None:
+        """Raises ReadError where something is no id. ``place`` is how a row is told by its number, if it is."""
         rows = self._db.execute(
             f"select rowid, malformed from {table} where malformed is not null order by rowid limit 3"
         ).fetchall()
         if not rows:
             return
         count = self._one(f"select count(*) from {table} where malformed is not null")[0]
-        before = _LINES_BEFORE.get(ending)
-        place, first = ("row", 1) if before is None else ("line", before)
-        shown = [f'"{value[:60]}" in {place} {row + first}' for row, value in rows]
+        shown = [f'"{value[:60]}"' + (f" in {place} {row + before}" if place else "") for row, value in rows]
+        many = f"{count:,} values that are" if count > 1 else "a value that is"
         raise ReadError(
-            f"{side.name} has {count:,} values in the column {column} that are no uuid, as the ids of the other side "
-            f"are: {', '.join(shown)}{' and others' if count > len(rows) else ''}. Correct the file, or name another "
-            "column with --source-key or --mirror-key."
+            f"{name} has in the column {column} {many} no uuid, as the ids of the other side are: {', '.join(shown)}"
+            f"{' and others' if count > len(rows) else ''}. Correct that, or name another column with --source-key or "
+            "--mirror-key."
         )
 
     # Databases
@@ -198,11 +205,14 @@ class _Loader:
         feeder = _Feeder(side, pipe)
         feeder.start()
         try:
-            self._db.execute(
-                f"create table {table} as select id::{self._type} as id from read_csv({_literal(pipe)},"
-                " header = false, columns = {'id': 'VARCHAR'}, auto_detect = false, delim = ',', quote = '\"',"
-                " escape = '\"', nullstr = '')"
+            reader = (
+                f"read_csv({_literal(pipe)}, header = false, columns = {{'id': 'VARCHAR'}}, auto_detect = false,"
+                " delim = ',', quote = '\"', escape = '\"', nullstr = '')"
             )
+            if side.type == "uuid":
+                self._db.execute(f"create table {table} as select id::uuid as id from {reader}")
+            else:
+                self._keep(table, "id", reader)
         except duckdb.Error as error:
             feeder.unblock()
             feeder.join(10)
@@ -215,6 +225,8 @@ class _Loader:
         pipe.unlink()
         if feeder.error is not None:
             raise feeder.error
+        if side.type != "uuid":
+            self._refuse_malformed(table, side.name, side.target.columns[0], None)
 
     # The comparison
 
