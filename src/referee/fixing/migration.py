@@ -293,12 +293,17 @@ def _dollars(body: str) -> str:
     return f"{tag}\n{body}\n{tag}"
 
 
-def _retarget(planner: _Planner, change: changes.RetargetForeignKey) -> None:
-    source = planner.sources.get(change.to)
-    if source is not None and change.to not in planner.filled:
-        filling = changes.CreateSyncTrigger(source, change.to)
+def _fill(planner: _Planner, mirror: Target) -> None:
+    """A key to a mirror needs all its rows. Raises UndecidedError where nobody knows what they hold."""
+    source = planner.sources.get(mirror)
+    if source is not None and mirror not in planner.filled:
+        filling = changes.CreateSyncTrigger(source, mirror)
         values = sync.decided_values(planner.schema, filling, planner.answers)
         _backfill(planner, filling, values)
+
+
+def _retarget(planner: _Planner, change: changes.RetargetForeignKey) -> None:
+    _fill(planner, change.to)
     planner.change_key(change.key.ref, target=change.to)
 
 
@@ -316,6 +321,7 @@ def _drop_constraint(planner: _Planner, change: changes.DropConstraint) -> None:
 
 
 def _add_foreign_key(planner: _Planner, change: changes.AddForeignKey) -> None:
+    _fill(planner, change.to)
     table = planner.table(change.table)
     made = {ref.part for ref in planner.keys if ref.owner == change.table}
     name = planner.naming(

@@ -12,7 +12,7 @@ from referee.fixing.in_place import Editor, NotInPlaceError, by_file
 from referee.fixing.proposals import Chosen, choose
 from referee.fixing.suspects import absent, suspects
 from referee.fixing.sync import UndecidedError
-from referee.model.change import Change, CreateSyncTrigger, RetargetForeignKey
+from referee.model.change import AddForeignKey, Change, CreateSyncTrigger, RetargetForeignKey
 from referee.model.diagnosis import Diagnosis
 from referee.model.names import Target
 from referee.model.plan import Plan, Question
@@ -235,7 +235,7 @@ def _edit_once(job: _Job, reading: Reading, chosen: Chosen) -> tuple[Reading, tu
 
 def _held_by_mirror(proposal: Proposal, empty: Mapping[Target, str]) -> Proposal:
     change = proposal.change
-    if not proposal.is_applied or not isinstance(change, RetargetForeignKey) or change.to not in empty:
+    if not proposal.is_applied or not isinstance(change, RetargetForeignKey | AddForeignKey) or change.to not in empty:
         return proposal
     return replace(proposal, reason=f"nothing fills {change.to.table} yet: {empty[change.to]}")
 
