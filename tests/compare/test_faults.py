@@ -155,7 +155,7 @@ def test_a_migration_out_of_order_is_told(server: Server, fixed: str, other: str
     assert "--include-all" in judged.consequence.text
     assert judged.severity == Severity.WARNING
     [judged] = differences(server, other, fixed).comparison.differences
-    assert "has run, and the other side has no such file" in judged.consequence.text
+    assert "20251106000000 has run here, and not on the other side" in judged.consequence.text
 
 
 def test_faults_come_before_what_matters_less(server: Server, fixed: str, other: str) -> None:

@@ -135,3 +135,58 @@ def test_two_variants_of_a_project_differ_where_they_should(tmp_path: Path) -> N
     assert {judged.at_fault for judged in result.comparison.differences if str(judged.difference.object) in keys} == {
         "right"
     }
+
+
+def test_columns_that_files_leave_open_make_no_difference(server: Server, tmp_path: Path) -> None:
+    text = "create table public.a (id int, name text); create table public.kept as select * from public.a;"
+    (tmp_path / "a.sql").write_text(text, encoding="utf-8")
+    with server.database() as name:
+        with server.connect(name) as session:
+            session.run(text)
+        config = config_for(str(tmp_path), ".", {"platform": "supabase"})
+        result = compare(str(tmp_path), server.url(name), Options(config))
+    assert objects(result) == []
+    assert [(folded.kind, folded.count) for folded in result.comparison.folded if folded.kind == "unread"] == [
+        ("unread", 2)
+    ]
+    assert "the columns of public.kept come from a query" in result.comparison.not_seen[0]
+
+
+def test_a_history_of_files_is_what_is_to_run(server: Server, fixed: str, tmp_path: Path) -> None:
+    project = bandbook.write_project("fixed_with_identity_key", tmp_path / "project")
+    folder = project / "supabase" / "migrations"
+    [baseline] = folder.iterdir()
+    baseline = baseline.rename(folder / "20251106000000_baseline.sql")
+    more = bandbook.write_project("fixed_with_identity_key", tmp_path / "more")
+    later = more / "supabase" / "migrations" / "20260101000000_later.sql"
+    later.write_text("create type public.mood as enum ('good');", encoding="utf-8")
+
+    def told(left: str, right: str) -> dict[str, str]:
+        found = compare(left, right).comparison.differences
+        return {
+            str(
+                judged.difference.object
+            ): f"{judged.affected}: {judged.consequence.text} {judged.fix.reason or ''}".strip()
+            for judged in found
+            if judged.difference.object.kind == "migration"
+        }
+
+    push = "`supabase db push` stops until"
+    by_hand = "A file has to be written or taken away; no statement does that."
+    database = server.url(fixed)
+    assert told(str(project), database) == {
+        "20251201000000": f"right: 20251201000000 has run, and the other side has no such file: {push} it has."
+    }
+    assert told(database, str(project)) == {
+        "20251201000000": "right: There is no file of 20251201000000, which has run on the other side: "
+        f"{push} one is there. {by_hand}"
+    }
+    assert told(str(more), database)["20260101000000"] == (
+        "right: What 20260101000000 makes is missing, unless somebody made it by hand; the next push runs it."
+    )
+    assert told(database, str(more))["20260101000000"] == (
+        f"right: 20260101000000 is a file of this side only; the next push runs it on the other. {by_hand}"
+    )
+    assert told(str(project), str(more)) == {
+        "20260101000000": f"right: 20260101000000 is a file of this side only. {by_hand}"
+    }

@@ -13,7 +13,7 @@ from referee.compare.notes import Notes
 from referee.compare.texts import Texts, complete, wanted
 from referee.compare.world import Migration, World
 from referee.model.comparison import Folded, Judged, Side
-from referee.model.names import Ref
+from referee.model.names import QName, Ref
 
 __all__ = ["Bench", "Findings", "Migration", "Texts", "World", "compare", "fixes", "judge"]
 
@@ -41,6 +41,7 @@ def compare(
     the objects with which a side breaks the project's lock.
     """
     notes = Notes() if left.schema is right.schema else diff(Ground(left.schema, right.schema, left.platform))
+    _leave_out(left.unknown | right.unknown, notes)
     compare_histories(left, right, notes)
     _compare_servers(left, right, notes)
     needed: dict[Side, list[Ref]] = {
@@ -54,6 +55,14 @@ def compare(
     )
     bench = Bench(left, right, broken or {})
     return Findings(judge(differences, bench), notes.folded(), bench)
+
+
+def _leave_out(tables: frozenset[QName], notes: Notes) -> None:
+    """Says nothing about columns where one side does not know them."""
+    unread = [one for one in notes.differences if one.object.kind == "column" and one.object.owner in tables]
+    for difference in unread:
+        notes.differences.remove(difference)
+        notes.fold("unread", str(difference.object))
 
 
 def _compare_servers(left: World, right: World, notes: Notes) -> None:

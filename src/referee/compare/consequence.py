@@ -799,9 +799,17 @@ def _extension_moved(step: Step, change: changes.MoveExtension) -> Consequence:
 
 
 def _not_recorded(step: Step, change: changes.ForgetMigration) -> Consequence:
+    version = change.version
+    if not step.after.has_run:
+        if step.before.has_run:
+            told = (
+                f"there is no file of {version}, which has run on the other side: `supabase db push` stops until one is"
+            )
+            return _say(f"{told} there", WARNING, "whoever deploys")
+        return _say(f"what {version} makes is missing", WARNING, "whoever deploys")
     last = max((one.version for one in step.after.history or ()), default="")
-    told = f"what {change.version} makes is missing, unless somebody made it by hand"
-    if change.version < last:
+    told = f"what {version} makes is missing, unless somebody made it by hand"
+    if version < last:
         return _say(
             f"{told}; it is older than {last}, the last that ran, so `supabase db push` refuses to run it without "
             "--include-all",
@@ -812,7 +820,15 @@ def _not_recorded(step: Step, change: changes.ForgetMigration) -> Consequence:
 
 
 def _recorded(step: Step, change: changes.RecordMigration) -> Consequence:
-    told = f"{change.version} has run, and the other side has no such file: `supabase db push` stops until it has"
+    version = change.version
+    if not step.after.has_run:
+        told = f"{version} is a file of this side only"
+        return _say(
+            f"{told}; the next push runs it on the other" * step.before.has_run or told, WARNING, "whoever deploys"
+        )
+    if step.before.has_run:
+        return _say(f"{version} has run here, and not on the other side", WARNING, "whoever deploys")
+    told = f"{version} has run, and the other side has no such file: `supabase db push` stops until it has"
     return _say(told, WARNING, "whoever deploys")
 
 

@@ -92,6 +92,8 @@ def _fix(difference: Difference, side: Side, bench: Bench) -> Fix:
     wanted = difference.towards(other(side))
     if not wanted:
         return Fix(side, (), reason="No statement makes one the other.")
+    if difference.object.kind == "migration" and not bench.world(side).has_run:
+        return Fix(side, (), reason="A file has to be written or taken away; no statement does that.")
     try:
         return Fix(side, wanted, script(wanted, writer_for(bench.world(side))))
     except UnwritableError as error:

@@ -30,7 +30,9 @@ class World:
     """A database, or what a project's files build.
 
     ``problems`` are what the project's rules say about it, each with the id of its rule. ``history`` is None where
-    there is none, or none that could be read. ``server`` is the major version, None where nothing runs.
+    there is none, or none that could be read. ``server`` is the major version, None where nothing runs. ``unknown`` are
+    tables whose columns files leave open. ``has_run`` is whether the history says what has run, and not what is there
+    to be run.
     """
 
     schema: Schema
@@ -39,6 +41,8 @@ class World:
     problems: tuple[tuple[str, Problem], ...] = ()
     history: tuple[Migration, ...] | None = None
     server: int | None = None
+    unknown: frozenset[QName] = frozenset()
+    has_run: bool = True
 
     # Identities
 

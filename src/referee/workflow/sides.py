@@ -224,6 +224,7 @@ class _Kept(_Side):
     def read(self, frame: _Frame) -> Reading:
         host, kept = frame.platform(), self.snapshot
         world = frame.world(kept.schema, host, kept.history, kept.server)
+        world = replace(world, has_run=kept.kind == "database")
         subject = Subject("snapshot", self.name, host.name, kept.server, len(world.schema.own_tables))
         return Reading(subject, world, self._texts, blind=frame.blind)
 
@@ -264,7 +265,8 @@ class _Files(_Side):
         if self.is_dump:
             # A dump makes what the platform has made before; that is no loss.
             gaps = [gap for gap in gaps if not gap.message.endswith("already exists")]
-        world = frame.world(schema, host, self._history(), None)
+        unknown = frozenset([gap.object.owner for gap in gaps if gap.kind == "unsupported" and gap.object is not None])
+        world = replace(frame.world(schema, host, self._history(), None), unknown=unknown, has_run=False)
         kind: Literal["project", "dump"] = "dump" if self.is_dump else "project"
         subject = Subject(kind, self.migrations.name, host.name, None, len(world.schema.own_tables))
         told = tuple(_told(gaps, origins, subject.name))
