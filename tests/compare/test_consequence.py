@@ -48,7 +48,7 @@ create policy of_band on public.events for select to authenticated using (public
 create function public.add(a int, b int) returns int language sql as 'select a + b';
 create type public.mood as enum ('good', 'bad');
 create view public.names with (security_invoker = on) as select name from public.bands;
-create role keeper; grant keeper to postgres; grant create on schema public to keeper;
+create role keeper;
 grant keeper to postgres; grant create on schema public to keeper;
 create schema extra;
 create extension citext with schema extensions;
