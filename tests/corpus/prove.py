@@ -83,14 +83,27 @@ def rehearse(path: Path, only: Sequence[str] = _FLOWS) -> Rehearsal:
 def compare(fact: Known, rehearsal: Rehearsal) -> Iterator[Difference]:
     """Where the rehearsal says something else than the facts."""
     flows = {flow.flow: flow for flow in rehearsal.flows}
-    for what, name, expected in (
-        ("sign-up with e-mail", "sign-up-email-confirmed", fact.with_email),
-        ("sign-up without e-mail", "sign-up-anonymous", fact.without_email),
-        ("deletion", "hard-delete", fact.deleted),
-    ):
+    expectations = (fact.with_email, fact.without_email, fact.deleted)
+    for (what, name), expected in zip(_COMPARED, expectations, strict=True):
         seen = flows[name]
         if _outcome(seen) != expected:
             yield Difference(fact.unit, what, expected, _outcome(seen), _why(seen))
+
+
+_COMPARED = (
+    ("sign-up with e-mail", "sign-up-email-confirmed"),
+    ("sign-up without e-mail", "sign-up-anonymous"),
+    ("deletion", "hard-delete"),
+)
+
+
+def _beside(fact: Known | None, rehearsal: Rehearsal, differences: Sequence[Difference]) -> str:
+    """What was seen, and whether the facts say so."""
+    flows = {flow.flow: flow for flow in rehearsal.flows}
+    seen = ", ".join(f"{what} {_outcome(flows[name])}" for what, name in _COMPARED)
+    if fact is None:
+        return seen
+    return f"{seen}: {'different' if differences else 'the same'}"
 
 
 def _outcome(flow: FlowResult) -> str:
@@ -122,7 +135,7 @@ def main(arguments: Sequence[str]) -> int:
         broken = [one for one in rehearsal.unverified if "a statement of the migrations failed" in one.reason]
         found = list(compare(facts[unit], rehearsal)) if unit in facts else []
         state = "replays" if not broken else f"{len(broken)} statements fail"
-        print(f"{unit}: {state}, {time.perf_counter() - begin:.1f} s, {'same' if not found else 'different'}")
+        print(f"{unit}: {state}, {time.perf_counter() - begin:.1f} s, {_beside(facts.get(unit), rehearsal, found)}")
         for one in found:
             explained = _EXPLAINED.get((unit, one.what))
             print(f"    {one.what}: known {one.known}, seen {one.seen}: {explained or one.why}")

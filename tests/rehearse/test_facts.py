@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from referee.model.rehearsal import FailedStep, FlowResult, Rehearsal
+from referee.postgres.server import Server
+from referee.rehearse.people import CONTROL
 from tests.rehearse.conftest import Rehearse
+from tests.scripts import run, states
 
 pytestmark = pytest.mark.server
 
@@ -26,9 +29,9 @@ def failed(rehearsal: Rehearsal, name: str) -> FailedStep:
 
 
 def test_an_unqualified_name_in_a_function_without_search_path_means_the_table_of_the_platform(
-    rehearse: Rehearse,
+    rehearse: Rehearse, server: Server
 ) -> None:
-    """The function inserts into auth.users itself; in the SQL editor, whose path has public, it would pass."""
+    """The function inserts into auth.users itself; in the SQL editor, whose path has public, it passes."""
     function = """
     create function public.handle_new_user() returns trigger language plpgsql security definer as $$
     begin
@@ -48,6 +51,11 @@ def test_an_unqualified_name_in_a_function_without_search_path_means_the_table_o
     assert step.told == "HTTP 500: Database error saving new user"
     assert step.failure.location is not None
     assert (step.failure.location.file.rpartition("/")[2], step.failure.location.line) == ("20260101000002_part.sql", 4)
+    with server.database() as database:
+        assert states(run(server, database, TWINS + function)) == []
+        with server.connect_as(database, "postgres") as editor:
+            editor.run(f"insert into auth.users (id, email) values ({CONTROL.literal}, 'somebody@example.org')")
+            assert editor.value("select email from public.users") == "somebody@example.org"
 
 
 def test_a_block_of_deletion_is_transitive(rehearse: Rehearse) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -292,6 +295,96 @@ def test_json_is_version_1() -> None:
     assert found["deletion"]["verdict"] == "fail"
     assert found["unverified"][0]["subject"] == "PostgreSQL"
     assert found["also"] == []
+
+
+LOCATION = {"file", "line", "column", "end_line", "end_column"}
+RAISED_BY = {"function", "line", "trigger"}
+FAILURE = {"sqlstate", "message", "detail", "table", "constraint", "raised_by", "location"}
+FAILED_STEP = {"statement", "role", "told", *FAILURE}
+ATTEMPT = {"role", "claims", "refused_by", "failure"}
+VERDICT = {"verdict", "sqlstate", "message", "constraint", "table", "role", "claims", "stored", "first", "raised_by",
+           "reason"}  # fmt: skip
+RACE = {"race", "title", "sessions", "schedules", "all_counted", "merged", "run", "dropped", "failed", "too_early",
+        "waited", "deadlocks", "shortest_failure", "not_run"}  # fmt: skip
+KEYS: Mapping[str, set[str]] = {
+    "": {"version", "referee", "server", "source", "mirrors", "flows", "worlds", "references", "writes", "races",
+         "deletion", "unverified", "failures", "also"},
+    "server": {"version", "platform", "privileges", "stand_ins"},
+    "flows": {"flow", "title", "role", "verdict", "failed_step", "reason", "notes"},
+    "flows.failed_step": FAILED_STEP,
+    "flows.failed_step.raised_by": RAISED_BY,
+    "flows.failed_step.location": LOCATION,
+    "worlds": {"world", "usable", "reason", "attempts"},
+    "worlds.attempts.*": ATTEMPT,
+    "worlds.attempts.*.failure": FAILURE,
+    "references": {"foreign_key", "table", "column", "target", "worlds", "not_run"},
+    "references.worlds.*": VERDICT,
+    "references.worlds.*.first": ATTEMPT,
+    "references.worlds.*.first.failure": FAILURE,
+    "references.worlds.*.raised_by": RAISED_BY,
+    "writes": {"trigger", "function", "expression", "event", "table", "columns", "location", "worlds", "not_run"},
+    "writes.location": LOCATION,
+    "writes.worlds.*": VERDICT,
+    "writes.worlds.*.first": ATTEMPT,
+    "writes.worlds.*.first.failure": FAILURE,
+    "races": {"schedules", "run", "failed", "shortest_failure", "all"},
+    "races.shortest_failure": {"steps", "missed"},
+    "races.shortest_failure.steps": {"session", "role", "statement", "waits", "failure"},
+    "races.shortest_failure.steps.failure": FAILURE,
+    "races.shortest_failure.steps.failure.location": LOCATION,
+    "races.all": RACE,
+    "races.all.shortest_failure": {"steps", "missed"},
+    "races.all.shortest_failure.steps": {"session", "role", "statement", "waits", "failure"},
+    "races.all.shortest_failure.steps.failure": FAILURE,
+    "races.all.shortest_failure.steps.failure.location": LOCATION,
+    "deletion": {"verdict", "rows", "failed_step", "blocked_by", "destroyed", "emptied", "left", "unmade", "reason"},
+    "deletion.failed_step": FAILED_STEP,
+    "deletion.failed_step.location": LOCATION,
+    "deletion.blocked_by": {"foreign_key", "table", "rows", "path", "location"},
+    "deletion.blocked_by.location": LOCATION,
+    "deletion.destroyed": {"table", "rows", "columns"},
+    "deletion.emptied": {"table", "rows", "columns"},
+    "deletion.left": {"table", "rows", "columns"},
+    "deletion.unmade": {"table", "reason"},
+    "unverified": {"subject", "reason", "location"},
+    "unverified.location": LOCATION,
+}  # fmt: skip
+"""What others read: keys may come, none may go."""
+
+# Here the keys are the project's own: parts of a world's making, worlds.
+BY_NAME = {"worlds.attempts", "references.worlds", "writes.worlds"}
+
+
+def keys_of(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every key of every object, with where the object stands."""
+    if isinstance(value, list):
+        for one in value:
+            yield from keys_of(one, path)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if path not in BY_NAME:
+                yield path, key
+            yield from keys_of(inner, f"{path}.{'*' if path in BY_NAME else key}".lstrip("."))
+
+
+def whole() -> Rehearsal:
+    """A rehearsal in which nothing is empty."""
+    assert REHEARSAL.deletion is not None
+    left = replace(REHEARSAL.deletion, left=(TableCount(BANDS, 1, ("created_by",)),))
+    return replace(REHEARSAL, deletion=left, unverified=(Unverified("x", "y", PLACE),))
+
+
+def test_the_keys_of_version_1() -> None:
+    found: dict[str, set[str]] = {}
+    for path, key in keys_of(json.loads(prove_json.render([whole()]))):
+        found.setdefault(path, set()).add(key)
+    assert found == KEYS
+
+
+def test_every_key_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "prove.md").read_text(encoding="utf-8")
+    described = set(re.findall(r"`(\w+)`", page[page.index("## Reading the JSON") :]))
+    assert set[str]().union(*KEYS.values()) <= described
 
 
 def test_json_of_both_modes() -> None:

@@ -16,6 +16,9 @@ from referee.rehearse.schedule import Order
 _GLANCE = 0.003
 _PATIENCE = 10_000
 
+# The SQLSTATE of a deadlock.
+_DEADLOCK = "40P01"
+
 _WAITING = "select pid from pg_catalog.pg_locks where not granted and pid = any(%s)"
 
 
@@ -46,11 +49,16 @@ class Player:
     """The statements of the running move."""
     number: int = 0
     """Which of them is being run."""
+    since: int = 0
+    """How many statements had been sent by all before the move: who is sent first waits first."""
+    freed: int = 0
+    """How many had been sent when the move ended."""
     is_out: bool = False
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
     def begin(self, moves: Sequence[Sequence[Step]]) -> None:
         self.moves, self.at, self.is_out = moves, 0, False
+        self.since = self.freed = 0
 
     def send(self) -> Sequence[Sent]:
         self.sent = [Sent(step) for step in self.moves[self.at]]
@@ -73,6 +81,7 @@ class Player:
     def finish(self, report: Report | None, until: int) -> None:
         """Notes how the running move ended."""
         self.running = None
+        self.freed = until
         if report is not None:
             self.is_out = True
             self.sent[self.number].report = report
@@ -80,7 +89,15 @@ class Player:
             for sent in self.sent[self.number + 1 :]:
                 sent.is_sent = False
 
+    def waited_before(self, other: Player) -> bool:
+        """Whether this one was waiting already when the other's move was sent."""
+        return self.since < other.since and (self.running is not None or self.freed > other.since)
+
     def close(self) -> None:
+        """Ends the session. What still runs is cancelled: it may wait for somebody who will never come."""
+        if self.running is not None and not self.running.done():
+            with suppress(ServerError):
+                self.session.cancel()
         self._pool.shutdown(wait=True)
         with suppress(ServerError):
             self.session.close()
@@ -93,6 +110,10 @@ class Ensemble:
     players: list[Player]
     watch: Session
     record: list[Sent] = field(default_factory=list)
+    is_out_of_turn: bool = False
+    """Whether a deadlock of the last performance was broken by somebody else than the one who waited first: the
+    server looks once, after a while, and on a busy machine that may be before the other one waits.
+    """
 
     def play(self, moves: Sequence[Sequence[Sequence[Step]]], order: Order) -> list[Sent]:
         """Sends the moves of all sessions in an order; what was sent, in that order, and what came of it.
@@ -103,6 +124,7 @@ class Ensemble:
         for player, own in zip(self.players, moves, strict=True):
             player.begin(own)
         self.record = []
+        self.is_out_of_turn = False
         postponed: list[int] = []
         for session in order:
             postponed = self._catch_up(postponed)
@@ -154,6 +176,7 @@ class Ensemble:
         player = self.players[session]
         if player.is_out or player.at >= len(player.moves):
             return
+        player.since = len(self.record)
         self.record += player.send()
         self._settle()
 
@@ -165,7 +188,10 @@ class Ensemble:
                 return
             done, _pending = wait(running, timeout=_GLANCE)
             for future in done:
-                running[future].finish(future.result(), len(self.record))
+                player, report = running[future], future.result()
+                if report is not None and report.sqlstate == _DEADLOCK:
+                    self.is_out_of_turn |= any(other.waited_before(player) for other in self.players)
+                player.finish(report, len(self.record))
             left = [player for player in self.players if player.running is not None]
             if (done and until_free) or not left:
                 return

@@ -102,6 +102,7 @@ class JsonSetup(msgspec.Struct, frozen=True):
 class JsonVerdict(msgspec.Struct, frozen=True):
     verdict: str
     sqlstate: str | None
+    message: str | None
     constraint: str | None
     table: str | None
     role: str | None
@@ -309,6 +310,7 @@ def _verdict(verdict: WorldVerdict) -> JsonVerdict:
     return JsonVerdict(
         verdict.outcome,
         None if failure is None else failure.sqlstate,
+        None if failure is None else failure.message,
         None if failure is None else failure.constraint,
         None if failure is None or failure.table is None else str(failure.table),
         None if acting is None else acting.role,
