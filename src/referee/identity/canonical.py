@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from referee.model.finding import Confidence
-from referee.model.identity import Mirror, Reference, Verdict
+from referee.model.identity import Mirror, Reference
 from referee.model.names import QName, Target
 from referee.model.schema import ForeignKey, Schema
 
@@ -151,20 +151,19 @@ def judge(
     """
     partners = _partners(keys)
     by_table = {mirror.table: mirror for mirror in mirrors}
-    own = {key for key in keys if _is_identity_key(schema, source, by_table, key)}
-    voters = [key for key in keys if key not in own and key not in partners]
+    own = [_is_identity_key(schema, source, by_table, key) for key in keys]
+    duals = [partners.get((*key.place, key.target)) for key in keys]
+    voters = [key for key, is_own, dual in zip(keys, own, duals, strict=True) if not is_own and dual is None]
     decision = decide(source, mirrors, voters, configured)
 
-    def verdict(key: UserKey) -> Verdict:
-        if key in own:
-            return "identity-key"
-        if key in partners:
-            return "dual"
-        return "right" if key.target == decision.canonical else "wrong"
+    def reference(key: UserKey, is_own: bool, partner: ForeignKey | None) -> Reference:
+        if is_own:
+            return Reference(key.key, key.column, "identity-key")
+        if partner is not None:
+            return Reference(key.key, key.column, "dual", partner)
+        return Reference(key.key, key.column, "right" if key.target == decision.canonical else "wrong")
 
-    references = (
-        Reference(key.key, key.column, verdict(key), partners[key] if verdict(key) == "dual" else None) for key in keys
-    )
+    references = map(reference, keys, own, duals)
     return decision, tuple(sorted(references, key=lambda reference: (reference.key.ref, reference.column)))
 
 
@@ -178,15 +177,15 @@ def _is_identity_key(schema: Schema, source: Target, mirrors: Mapping[QName, Mir
     return key.target == source and primary is not None and primary.columns == (key.column,)
 
 
-def _partners(keys: Sequence[UserKey]) -> Mapping[UserKey, ForeignKey]:
-    """For each key of a dual reference, the other one."""
+def _partners(keys: Sequence[UserKey]) -> Mapping[tuple[QName, str, Target], ForeignKey]:
+    """For each key of a dual reference, by its column and target, the other one."""
     by_place: dict[tuple[QName, str], list[UserKey]] = defaultdict(list)
     for key in keys:
         by_place[key.place].append(key)
-    partners: dict[UserKey, ForeignKey] = {}
-    for group in by_place.values():
-        for key in group:
+    partners: dict[tuple[QName, str, Target], ForeignKey] = {}
+    for place, group in by_place.items():
+        for key in group if len(group) > 1 else ():
             other = next((other for other in group if other.target != key.target), None)
             if other is not None:
-                partners[key] = other.key
+                partners[*place, key.target] = other.key
     return partners

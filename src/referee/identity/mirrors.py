@@ -432,7 +432,7 @@ def _compared_columns(schema: Schema) -> Mapping[_Place, Sequence[Policy]]:
         for policy in table.policies:
             columns: set[str] = set()
             for text in (policy.using, policy.check):
-                if text is not None and _SPEAKS_OF_SESSION.search(text):
+                if text is not None:
                     for parts in columns_compared_with_session(text):
                         if len(parts) == 1 or parts[-2] == table.name.name:
                             columns.add(parts[-1])
@@ -448,7 +448,7 @@ def columns_compared_with_session(text: str) -> tuple[tuple[str, ...], ...]:
     >>> columns_compared_with_session("(select auth.uid()) = id or exists (select from m where m.who = auth.uid())")
     (('id',),)
     """
-    return tuple(_compared(read_expression(text)))
+    return tuple(_compared(read_expression(text))) if _SPEAKS_OF_SESSION.search(text) else ()
 
 
 def _compared(expression: tree.Expr) -> Iterator[tuple[str, ...]]:

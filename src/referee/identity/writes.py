@@ -361,8 +361,9 @@ def find_writes(identity: Identity, stored: Sequence[Stored]) -> tuple[Write, ..
 def _write(group: Sequence[Stored], keys: Mapping[tuple[QName, str], Sequence[ForeignKey]]) -> Write:
     first = group[0]
     columns = tuple(sorted({(one.table, one.column) for one in group}))
-    reached = chain.from_iterable(keys.get(column, ()) for column in columns)
-    return Write(first.expression, first.where, first.owner, first.place, columns, tuple(dict.fromkeys(reached)))
+    reached = [key for column in columns for key in keys.get(column, ())]
+    reaches = tuple(dict.fromkeys(reached)) if len(reached) > 1 else tuple(reached)
+    return Write(first.expression, first.where, first.owner, first.place, columns, reaches)
 
 
 def is_identity_of(identity: Identity, stored: Stored) -> bool:

@@ -45,7 +45,11 @@ class Source:
 
     def locate(self, start: int, end: int) -> Location:
         """A half-open range of characters as lines and columns."""
-        return Location(self.path, *self._count(start), *self._count(end))
+        line, column = self._count(start)
+        starts = self._line_starts
+        if 0 <= start <= end <= len(self.text) and (line == len(starts) or end < starts[line]):
+            return Location(self.path, line, column, line, column + end - start)
+        return Location(self.path, line, column, *self._count(end))
 
     def line(self, number: int) -> str:
         """The text of a line (from 1) without its end; empty past the last line."""

@@ -257,6 +257,8 @@ class _Reader:
 
 def merged(origins: Origins, fixtures: Origins) -> Origins:
     """The places of both."""
+    if not fixtures.sources and not fixtures.anchors:
+        return origins
     return Origins(
         {**origins.sources, **fixtures.sources},
         {**origins.anchors, **fixtures.anchors},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -30,8 +31,13 @@ class Contribution(msgspec.Struct, frozen=True, array_like=True, gc=False):
     bodies: Mapping[int, Body]
 
 
-_decoder = msgspec.msgpack.Decoder(Contribution)
 _encoder = msgspec.msgpack.Encoder()
+
+
+@cache
+def _decoder() -> msgspec.msgpack.Decoder[Contribution]:
+    """Made where it is needed: to look through all records takes a while."""
+    return msgspec.msgpack.Decoder(Contribution)
 
 
 class Contributions:
@@ -116,7 +122,7 @@ def _version() -> str:
 
 def _load(path: Path) -> Contribution | None:
     try:
-        return _decoder.decode(path.read_bytes())
+        return _decoder().decode(path.read_bytes())
     except (OSError, msgspec.DecodeError):
         return None
 
