@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,12 @@ def test_a_folder_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     write(SPLIT)
     assert main(["tests"]) == 2
     assert "--pgtap DIR, --pytest DIR or both" in capsys.readouterr().err
+
+
+def test_what_was_written_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    write(SPLIT)
+    assert main(["tests", "--pytest", "checks", "--format", "json", "--output", "out.json"]) == 0
+    assert capsys.readouterr().out == ""
+    document = json.loads(Path("out.json").read_text(encoding="utf-8"))
+    files = [{"path": "checks/test_referee_users.py", "changed": True}]
+    assert document == {"version": 1, "files": files, "mutation": None}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from referee.errors import UsageError
+from referee.model.suite import FileResult
+from referee.testgen.pgtap import NAME
 from referee.workflow.config import Config
-from referee.workflow.mutate import mutate
+from referee.workflow.mutate import differences, mutate
 from referee.workflow.tests import write_tests
 from tests import bandbook
 from tests.bandbook import WRONG_LINES
@@ -41,6 +44,42 @@ def test_with_the_generated_tests_no_fault_goes_unnoticed(tmp_path: Path) -> Non
     assert "drop the trigger on_auth_user_created on auth.users" in faults
     assert "let public.handle_new_user() be SECURITY INVOKER" in faults
     assert score.run == len(score.trials) == 13 * 3 + 2 + 2
+
+
+@pytest.mark.server
+def test_on_the_broken_schema_the_generated_tests_notice_every_fault_as_well(tmp_path: Path) -> None:
+    project = bandbook.write_project("broken", tmp_path / "bandbook")
+    write_tests(project, CONFIG, pgtap_folder=str(project / "supabase" / "tests"))
+    score = mutate(project, CONFIG)
+    assert [os.path.basename(result.path) for result in score.before if not result.green] == [NAME]
+    assert score.survivors == ()
+    assert score.run == len(score.trials) > 13 * 3 - 6
+
+
+def result(*failed: str, error: str | None = None, said: str = "") -> FileResult:
+    return FileResult("a.sql", 1, failed, error, tuple(f"not ok - {name}{said}" for name in failed))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "noticed"),
+    [
+        (result(), result(), []),
+        (result(), result("x"), ["a.sql: x"]),
+        (result(), result(error="42P01 no table"), ["a.sql: 42P01 no table"]),
+        (result(error="42P01 no table"), result(error="42P01 no table"), []),
+        (result("x"), result("x"), []),
+        (result("x"), result(), ["a.sql: x (which passes now)"]),
+        (result("x"), result(error="42P01 no table"), ["a.sql: 42P01 no table"]),
+        (result("x", said=" have: 1"), result("x", said=" have: 2"), ["a.sql: x (which failed otherwise before)"]),
+    ],
+)
+def test_what_counts_as_noticing(old: FileResult, new: FileResult, noticed: list[str]) -> None:
+    assert list(differences(old, old, new)) == noticed
+
+
+def test_an_assertion_that_says_something_else_each_time_notices_nothing() -> None:
+    first, again, later = (result("x", said=f" have: {number}") for number in range(3))
+    assert list(differences(first, again, later)) == []
 
 
 def test_a_project_without_tests_has_no_score(tmp_path: Path) -> None:

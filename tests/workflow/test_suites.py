@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from referee.model.source import Source
+from referee.model.suite import FileResult
 from referee.platforms import SUPABASE
 from referee.postgres.scripts import run_scripts
 from referee.postgres.server import Server
 from referee.workflow.config import Config
 from referee.workflow.scripts import script_of
-from referee.workflow.suites import FileResult, provide_assertions, run_suite
+from referee.workflow.suites import provide_assertions, run_suite
 from referee.workflow.tests import write_tests
 from tests import bandbook
 from tests.bandbook import HELPERS, VARIANTS, WRONG_LINES, Variant

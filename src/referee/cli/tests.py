@@ -9,6 +9,7 @@ import click
 from referee.cli import options
 
 if TYPE_CHECKING:
+    from referee.model.suite import Score
     from referee.workflow.config import Config
 
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 @click.option("--pgtap", "pgtap_folder", metavar="DIR", help="Write a pgTAP file there, such as supabase/tests.")
 @click.option("--pytest", "pytest_folder", metavar="DIR", help="Write a file for pytest and referee's plugin there.")
 @click.option("--mutate", is_flag=True, help="Try which faults the project's own SQL tests notice.")
+@options.format_option("text", "json")
+@options.output
 @options.postgres_bin
 @options.config_options(("platform", "sources", "canonical", "exclude", "all-files", "declarative", "cache"))
 @options.debug
@@ -26,6 +29,8 @@ def tests(
     pgtap_folder: str | None,
     pytest_folder: str | None,
     mutate: bool,
+    format_: str,
+    output: str | None,
     postgres_bin: str | None,
     **given: object,
 ) -> int:
@@ -37,31 +42,43 @@ def tests(
 
     With --mutate the SQL tests in supabase/tests are run on a throw-away server, against the schema as it is and with
     one fault at a time: the sync trigger dropped, its function without its owner's rights, a key that points elsewhere,
-    is not validated or deletes differently, a policy of the users' copy dropped. What no test notices is listed.
+    is not validated or deletes differently, a policy of the users' copy dropped. What no test notices is listed. A test
+    that fails already notices a fault when it passes with it, or fails with other words.
 
     Exit status: 0 if the files were written, also where nothing changed in them, and every fault was noticed; 1 if a
     fault was not noticed; 2 if something could not be done.
     """
-    from referee.cli.emit import emit
+    from referee.cli.emit import emit, set_status
     from referee.workflow.config import read_config
     from referee.workflow.tests import write_tests
 
     if pgtap_folder is None and pytest_folder is None and not mutate:
         raise click.UsageError("Name a folder for the files: --pgtap DIR, --pytest DIR or both. Or try --mutate.")
     settings = read_config(path, given, file=config)
-    for written in write_tests(path, settings, pgtap_folder=pgtap_folder, pytest_folder=pytest_folder):
-        emit(f"{written.path}: {'written' if written.changed else 'unchanged'}\n", None)
-    return _mutate(path, settings, postgres_bin) if mutate else 0
+    written = write_tests(path, settings, pgtap_folder=pgtap_folder, pytest_folder=pytest_folder)
+    score = _score(path, settings, postgres_bin) if mutate else None
+    status = set_status(int(score is not None and bool(score.survivors)))
+    files = [(one.path, one.changed) for one in written]
+    emit(_render(files, score, format_), output, for_machines=format_ == "json")
+    return status
 
 
-def _mutate(path: str, settings: Config, postgres_bin: str | None) -> int:
-    from referee.cli.emit import emit
+def _score(path: str, settings: Config, postgres_bin: str | None) -> Score:
     from referee.cli.progress import progress
     from referee.postgres.programs import find_programs
     from referee.workflow.mutate import mutate
 
     programs = find_programs(postgres_bin) if postgres_bin else None
     with progress() as tell:
-        score = mutate(path, settings, programs=programs, tell=tell)
-    emit("\n".join(score.lines()) + "\n", None)
-    return int(bool(score.survivors))
+        return mutate(path, settings, programs=programs, tell=tell)
+
+
+def _render(files: list[tuple[str, bool]], score: Score | None, format_: str) -> str:
+    if format_ == "json":
+        from referee.render import tests_json
+
+        return tests_json.render(files, score)
+    from referee.render import tests_text
+
+    told = "".join(f"{path}: {'written' if changed else 'unchanged'}\n" for path, changed in files)
+    return told + (tests_text.render(score) if score is not None else "")

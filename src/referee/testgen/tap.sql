@@ -40,8 +40,14 @@ create function extensions.pass(description text default '') returns text langua
 create function extensions.fail(description text default '') returns text language sql as
   $$ select extensions.ok(false, description) $$;
 
+-- As pgTAP does, a failure shows both values.
 create function extensions."is"(have anyelement, want anyelement, description text default '') returns text language sql
-as $$ select extensions.ok(have is not distinct from want, description) $$;
+as $$
+  select extensions.ok(have is not distinct from want, description)
+         || case when have is not distinct from want then ''
+                 else format(E'\n#         have: %s\n#         want: %s', coalesce(have::text, 'NULL'),
+                             coalesce(want::text, 'NULL')) end
+$$;
 
 create function extensions.isnt(have anyelement, want anyelement, description text default '') returns text
 language sql as $$ select extensions.ok(have is distinct from want, description) $$;

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from referee.errors import UsageError
 from referee.identity import identify
 from referee.model.source import Source
+from referee.model.suite import FileResult, Score, Trial
+from referee.postgres.clones import Clones
 from referee.postgres.programs import Programs
 from referee.postgres.scripts import run_scripts
 from referee.postgres.server import Server, start_server
@@ -22,52 +23,9 @@ from referee.workflow.check import identity_options, read
 from referee.workflow.config import Config, read_config
 from referee.workflow.contributions import Contributions
 from referee.workflow.scripts import script_of
-from referee.workflow.suites import FileResult, provide_assertions, run_suite
+from referee.workflow.suites import provide_assertions, run_suite
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One fault. ``noticed_by`` names what failed that passes without it; empty where no test noticed.
-
-    ``not_run`` is why the fault could not be made.
-    """
-
-    fault: str
-    noticed_by: tuple[str, ...] = ()
-    not_run: str | None = None
-
-
-@dataclass(frozen=True)
-class Score:
-    """What a suite notices. ``assertions`` says by what it was run; ``before`` is its result without any fault."""
-
-    name: str
-    assertions: str
-    before: tuple[FileResult, ...]
-    trials: tuple[Trial, ...]
-
-    @property
-    def survivors(self) -> tuple[Trial, ...]:
-        return tuple(trial for trial in self.trials if not trial.noticed_by and trial.not_run is None)
-
-    @property
-    def run(self) -> int:
-        return sum(trial.not_run is None for trial in self.trials)
-
-    def lines(self) -> Iterator[str]:
-        """The report, line by line."""
-        passed = sum(result.passed for result in self.before)
-        files = f"{passed:,} assertions in {len(self.before):,} files"
-        yield f"{files} pass on the schema as it is (run by {self.assertions})."
-        for result in self.before:
-            if not result.green:
-                said = "; ".join([*result.failed, *([result.error] if result.error else [])])
-                yield f"  {result.path} does not: {said}"
-        yield f"Of {self.run:,} faults, put in one at a time, the tests notice {self.run - len(self.survivors):,}."
-        yield from (f"  not noticed: {trial.fault}" for trial in self.survivors)
-        yield from (f"  not tried: {trial.fault}: {trial.not_run}" for trial in self.trials if trial.not_run)
 
 
 def mutate(
@@ -95,46 +53,67 @@ def mutate(
         with server.connect(template, server.superuser) as session:
             schema = read_catalog(session, reading.platform.managed_schemas)
         assertions = provide_assertions(server, template)
-        before = _run(server, template, sources)
-        writer = Writer(schema=schema, role=server.migration_role, major=server.major)
-        trials = []
-        for fault in mutations(schema, identify(schema, identity_options(config, reading.platform))):
-            tell(fault.text)
-            trials.append(_try(server, template, sources, fault, writer, before))
-        return Score(reading.migrations.name, assertions, before, tuple(trials))
+        clones = Clones(server, template)
+        try:
+            suite = _Suite(server, clones, sources)
+            writer = Writer(schema=schema, role=server.migration_role, major=server.major)
+            trials = []
+            for fault in mutations(schema, identify(schema, identity_options(config, reading.platform))):
+                tell(fault.text)
+                trials.append(suite.trial(fault, writer))
+        finally:
+            clones.close()
+        return Score(reading.migrations.name, assertions, suite.before, tuple(trials))
 
 
-def _run(server: Server, template: str, sources: Sequence[Source]) -> tuple[FileResult, ...]:
-    with server.database(template=template) as database:
-        return run_suite(server, database, sources)
+class _Suite:
+    """A suite, and what it says of the schema as it is: twice, since what it says anew each time is no sign."""
+
+    def __init__(self, server: Server, clones: Clones, sources: Sequence[Source]) -> None:
+        self.server = server
+        self.clones = clones
+        self.sources = sources
+        self.before = self._run([])
+        self.again = self._run([])
+
+    def trial(self, fault: Fault, writer: Writer) -> Trial:
+        try:
+            after = self._run(script([fault.change], writer))
+        except (FailedStatementError, UnwritableError) as error:
+            return Trial(fault.text, fault.change.kind, not_run=str(error))
+        found = [
+            said
+            for old, again, new in zip(self.before, self.again, after, strict=True)
+            for said in differences(old, again, new)
+        ]
+        return Trial(fault.text, fault.change.kind, tuple(found))
+
+    def _run(self, statements: Iterable[str]) -> tuple[FileResult, ...]:
+        database = self.clones.take()
+        try:
+            changes = list(statements)
+            if changes:
+                with self.server.connect(database, self.server.superuser) as session:
+                    session.run(";".join(("begin", *changes, "commit")))
+            return run_suite(self.server, database, self.sources)
+        finally:
+            self.clones.give_back(database)
 
 
-def _try(
-    server: Server,
-    template: str,
-    sources: Sequence[Source],
-    fault: Fault,
-    writer: Writer,
-    before: Sequence[FileResult],
-) -> Trial:
-    try:
-        with server.database(template=template) as database:
-            with server.connect(database, server.superuser) as session:
-                session.run(";".join(("begin", *script([fault.change], writer), "commit")))
-            after = run_suite(server, database, sources)
-    except (FailedStatementError, UnwritableError) as error:
-        return Trial(fault.text, not_run=str(error))
-    return Trial(fault.text, tuple(_differences(before, after)))
+def differences(old: FileResult, again: FileResult, new: FileResult) -> Iterator[str]:
+    """What a file says of a fault: what fails now and did not before, and what was red before and says something else.
+
+    ``again`` is a second run without the fault: an assertion that says something else each time tells nothing.
+    """
+    yield from (f"{new.path}: {name}" for name in new.failed if name not in old.failed)
+    if new.error is not None and new.error != old.error:
+        yield f"{new.path}: {new.error}"
+    if new.error is None and old.error is None:
+        yield from (f"{new.path}: {name} (which passes now)" for name in old.failed if name not in new.failed)
+    said = dict(zip(new.failed, new.reports, strict=True))
+    for name, one, other in zip(old.failed, old.reports, again.reports, strict=False):
+        if one == other and said.get(name, one) != one:
+            yield f"{new.path}: {name} (which failed otherwise before)"
 
 
-def _differences(before: Sequence[FileResult], after: Sequence[FileResult]) -> list[str]:
-    """What fails now and did not before, by file and description."""
-    found = []
-    for old, new in zip(before, after, strict=True):
-        found += [f"{new.path}: {name}" for name in new.failed if name not in old.failed]
-        if new.error is not None and new.error != old.error:
-            found.append(f"{new.path}: {new.error}")
-    return found
-
-
-__all__ = ["Score", "Trial", "mutate"]
+__all__ = ["Score", "Trial", "differences", "mutate"]

@@ -7,30 +7,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.resources import files
 
 from referee.model.source import Source
+from referee.model.suite import FileResult
 from referee.postgres.server import Server
 from referee.postgres.session import FailedStatementError, Session
 from referee.sql.split import split
 
 _EXTENSION = re.compile(r"create\s+extension\s+(?:if\s+not\s+exists\s+)?\"?pgtap\"?", re.IGNORECASE)
+_NUMBER = re.compile(r"(?<=ok )\d+|(?<=Failed test )\d+")
 _LINE = re.compile(r"(not )?ok\b(?: \d+)?(?: - (.*))?")
-
-
-@dataclass(frozen=True, slots=True)
-class FileResult:
-    """What came of one file: how many assertions passed, which failed, and the error that ended it."""
-
-    path: str
-    passed: int
-    failed: tuple[str, ...] = ()
-    error: str | None = None
-
-    @property
-    def green(self) -> bool:
-        return not self.failed and self.error is None
 
 
 def provide_assertions(server: Server, database: str) -> str:
@@ -53,7 +40,7 @@ def run_suite(server: Server, database: str, sources: Sequence[Source]) -> tuple
 
 
 def _run(session: Session, source: Source) -> FileResult:
-    passed, failed = 0, []
+    passed, failed, reports = 0, [], []
     try:
         for cut in split(source.text):
             text = cut.text(source.text)
@@ -63,10 +50,12 @@ def _run(session: Session, source: Source) -> FileResult:
                 line = _LINE.match(row[0]) if row and isinstance(row[0], str) else None
                 if line is not None and line[1]:
                     failed.append(line[2] or "")
+                    reports.append(_NUMBER.sub("", row[0]))
                 elif line is not None:
                     passed += 1
     except FailedStatementError as error:
         with suppress(FailedStatementError):
             session.run("rollback")
-        return FileResult(source.path, passed, tuple(failed), f"{error.report.sqlstate} {error.report.message}")
-    return FileResult(source.path, passed, tuple(failed))
+        said = f"{error.report.sqlstate} {error.report.message}"
+        return FileResult(source.path, passed, tuple(failed), said, tuple(reports))
+    return FileResult(source.path, passed, tuple(failed), None, tuple(reports))
