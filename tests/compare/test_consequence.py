@@ -213,3 +213,17 @@ def test_lists_and_sentences() -> None:
     assert [listed("abcd"[:number]) for number in range(5)] == ["", "a", "a and b", "a, b and c", "a, b, c and 1 more"]
     assert sentence("a row") == "A row."
     assert sentence("public.users is empty") == "public.users is empty."
+
+
+def test_a_trigger_is_not_to_blame_for_what_fails_behind_it() -> None:
+    chain = """
+    create table public.settings (user_id uuid primary key references public.users (id));
+    create function public.add_settings() returns trigger language plpgsql security definer as $$
+    begin insert into settings (user_id) values (new.id); return new; end $$;
+    create trigger add_settings after insert on public.users for each row execute function public.add_settings();
+    """
+    left, right = world(BASE + chain), world(BASE + chain + "drop trigger on_auth_user_created on auth.users;")
+    assert "indirect-sync-failure" in {rule for rule, _ in left.problems}
+    [found] = judge(diff(Ground(left.schema, right.schema, SUPABASE)).differences, Bench(left, right, {}))
+    assert (found.affected, found.at_fault, found.fix.side) == ("right", "right", "right")
+    assert "unsynced-mirror" in found.because

@@ -39,6 +39,7 @@ class Evidence:
     """What the rules say on either side about one difference."""
 
     charges: dict[Side, list[Charge]] = field(default_factory=lambda: {"left": [], "right": []})
+    is_trigger: bool = False
 
     def _severity(self, side: Side, indirect: bool) -> Severity | None:
         found = [one.problem.severity for one in self.charges[side] if indirect or not one.indirect]
@@ -48,8 +49,12 @@ class Evidence:
     def at_fault(self) -> Side | None:
         """The side about which the rules say the graver things; None where they are silent or say as much of both.
 
-        What is said about the difference itself counts before what is said about other objects.
+        What is said about the difference itself counts before what is said about other objects. Of a trigger the
+        latter does not count alone: where what it calls fails, taking the trigger away is no cure.
         """
+        direct = any(not one.indirect for charges in self.charges.values() for one in charges)
+        if self.is_trigger and not direct:
+            return None
         return self._graver(indirect=False) or self._graver(indirect=True)
 
     def _graver(self, indirect: bool) -> Side | None:
@@ -78,7 +83,7 @@ def sqlstate_in(problem: Problem) -> str | None:
 
 def evidence(differences: Sequence[Difference], left: World, right: World) -> list[Evidence]:
     """The evidence for each difference, in their order."""
-    found = [Evidence() for _ in differences]
+    found = [Evidence(is_trigger=difference.object.kind == "trigger") for difference in differences]
     if not differences:
         return found
     index: dict[Ref, list[tuple[int, int]]] = defaultdict(list)
@@ -95,7 +100,12 @@ def evidence(differences: Sequence[Difference], left: World, right: World) -> li
 
 
 def _is_indirect(problem: Problem, ref: Ref) -> bool:
-    return problem.object != ref and any(note.place is not None and note.place.ref == ref for note in problem.related)
+    if problem.object == ref:
+        return False
+    # What is wrong with a function is not wrong with the trigger that leads to it.
+    if ref.kind == "trigger" and problem.object.kind == "function":
+        return True
+    return any(note.place is not None and note.place.ref == ref for note in problem.related)
 
 
 def _fresh(here: World, there: World) -> Iterator[tuple[str, Problem]]:
