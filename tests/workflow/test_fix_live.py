@@ -63,7 +63,11 @@ def test_repair_runs_the_plan_and_takes_it_back_while_people_go_on(repair: Repai
     with server.connect(former) as session:
         before = keys(session)
     goes_through(server, former, 5_000, plan.verification, lambda: run_plan(url, plan, CONFIG))
-    goes_back(server, former, before, lambda: undo_run(url, config=CONFIG, even_referenced=False))
+    undone = []
+    goes_back(server, former, before, lambda: undone.append(undo_run(url, config=CONFIG)))
+    steps = [entry for entry in undone[0].entries if entry.action == "step"]
+    assert len(steps) == len(plan.steps)
+    assert all(entry.done == entry.rows for entry in steps)
 
 
 def test_the_way_back_leads_there_from_everywhere(repair: Repair, server: Server, former: str) -> None:

@@ -28,7 +28,7 @@ class _Entry:
     table: QName
     rows: int
     note: str | None
-    statements: tuple[str, ...]
+    statements: tuple[str, ...] | None
 
 
 class Undoing:
@@ -50,7 +50,10 @@ class Undoing:
     def all(self) -> Iterator[Undone]:
         """What came of each entry that has not been taken back yet. Raises ServerError if the server is gone."""
         [rows] = self._writer.read([undo.entries(self._journal)])
-        found = [_Entry(row[0], row[1], QName(row[2], row[3]), row[4], row[5], tuple(row[6] or ())) for row in rows]
+        found = [
+            _Entry(row[0], row[1], QName(row[2], row[3]), row[4], row[5], None if row[6] is None else tuple(row[6]))
+            for row in rows
+        ]
         self._watch.expect(entry.rows for entry in found)
         for entry in found:
             yield self._undo(entry)
@@ -74,7 +77,7 @@ class Undoing:
     def _undo_step(self, entry: _Entry) -> Undone:
         """Takes back a step of a plan by the statements that the plan had for it."""
         what = f"{entry.table}" if entry.table.name else "the schema"
-        if not entry.statements:
+        if entry.statements is None:
             return Undone(entry.action, what, 1, 0, "the plan has no way back for it")
         try:
             self._retried([*entry.statements, undo.mark(self._journal, entry.number)], entry.number)

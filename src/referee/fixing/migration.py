@@ -421,19 +421,53 @@ def _create_policy(planner: _Planner, change: changes.CreatePolicy) -> None:
 
 
 def _create_index(planner: _Planner, change: changes.CreateIndex) -> None:
-    taken = {index.name for table in planner.schema.tables.values() for index in table.indexes}
-    name = planner.naming(change.table.name, change.columns, "idx", taken.__contains__)
+    if planner.table(change.table).kind == "partitioned":
+        _create_index_of_partitions(planner, change)
+        return
+    name = _index_name(planner, change.table, change.columns, frozenset())
+    planner.steps.append(_index_step(change.table, name, change.columns))
+
+
+def _index_name(planner: _Planner, table: QName, columns: tuple[str, ...], also: frozenset[str]) -> str:
+    taken = {index.name for known in planner.schema.tables.values() for index in known.indexes} | also
+    return planner.naming(table.name, columns, "idx", taken.__contains__)
+
+
+def _index_step(table: QName, name: str, columns: tuple[str, ...]) -> Step:
+    return Step(
+        Phase.EXPAND,
+        clauses.statement(f"create index concurrently {quote(name)} on {table} ({clauses.names(columns)})"),
+        "deleting what is referenced no longer reads the whole table",
+        (Lock(table, "SHARE UPDATE EXCLUSIVE"),),
+        in_transaction=False,
+        alone=True,
+        timeouts=Timeouts(lock="0"),
+        hazards=("If it is interrupted, it leaves an invalid index: drop that and run it again.",),
+        undo=(clauses.statement(f"drop index if exists {QName(table.schema, name)}"),),
+        touches=table,
+    )
+
+
+def _create_index_of_partitions(planner: _Planner, change: changes.CreateIndex) -> None:
+    """One index for each partition, CONCURRENTLY; the parent's then takes them over and builds none."""
+    children = [table for table in planner.schema.tables.values() if table.partition_of == change.table]
+    if any(child.kind == "partitioned" for child in children):
+        raise UnwritableError(f"the partitions of {change.table} have partitions of their own")
+    made: set[str] = set()
+    for child in sorted(children, key=lambda child: child.name):
+        name = _index_name(planner, child.name, change.columns, frozenset(made))
+        made.add(name)
+        planner.steps.append(replace(_index_step(child.name, name, change.columns), undo=()))
+    name = _index_name(planner, change.table, change.columns, frozenset(made))
     columns = clauses.names(change.columns)
     planner.steps.append(
         Step(
             Phase.EXPAND,
-            clauses.statement(f"create index concurrently {quote(name)} on {change.table} ({columns})"),
-            "deleting what is referenced no longer reads the whole table",
-            (Lock(change.table, "SHARE UPDATE EXCLUSIVE"),),
-            in_transaction=False,
+            clauses.statement(f"create index {quote(name)} on {change.table} ({columns})"),
+            "the parent's index takes over those of the partitions",
+            tuple([Lock(table, "SHARE") for table in (change.table, *sorted(child.name for child in children))]),
             alone=True,
-            timeouts=Timeouts(lock="0"),
-            hazards=("If it is interrupted, it leaves an invalid index: drop that and run it again.",),
+            hazards=(_QUEUE.format(Timeouts().lock),),
             undo=(clauses.statement(f"drop index if exists {QName(change.table.schema, name)}"),),
             touches=change.table,
         )
@@ -552,6 +586,7 @@ def _plain(planner: _Planner, change: Change) -> Iterator[Step]:
             change.describe(),
             alone=True,
             hazards=("No statement takes it back.", _QUEUE.format(Timeouts().lock)),
+            undo=None,
         )
 
 

@@ -52,9 +52,9 @@ class Step:
     ``in_transaction`` is whether it may stand in a transaction at all, ``alone`` whether it must be the only one there
     that takes a lock. ``repeatable`` is whether it does no harm to run it again. ``rows`` is an estimate of the rows
     that it touches, None where nobody counted. ``undo`` takes it back, the first statement first, and may be run again;
-    empty where nothing is to be taken back. ``touches`` is the table of which it reads every row, or a query of the
-    rows that it adds; None for a change of the catalog. ``batch`` does the same for some of the rows at a time, at most
-    BATCH; None where all or nothing has to be done.
+    empty where nothing is to be taken back, None where nothing is known to do it. ``touches`` is the table of which it
+    reads every row, or a query of the rows that it adds; None for a change of the catalog. ``batch`` does the same for
+    some of the rows at a time, at most BATCH; None where all or nothing has to be done.
     """
 
     phase: Phase
@@ -67,7 +67,7 @@ class Step:
     timeouts: Timeouts = Timeouts()
     rows: int | None = None
     hazards: tuple[str, ...] = ()
-    undo: tuple[str, ...] = ()
+    undo: tuple[str, ...] | None = ()
     touches: QName | str | None = None
     batch: str | None = None
 

@@ -63,7 +63,7 @@ def _step(step: Step) -> dict[str, Any]:
         "timeouts": {"lock": step.timeouts.lock, "statement": step.timeouts.statement},
         "rows": step.rows,
         "hazards": list(step.hazards),
-        "undo": list(step.undo),
+        "undo": None if step.undo is None else list(step.undo),
     }
 
 

@@ -537,10 +537,10 @@ def add_pairs(journal: Journal, subject: str, pairs: Sequence[tuple[str, str]]) 
     )
 
 
-def note_step(journal: Journal, number: int, digest: str, table: QName | None, undo: Sequence[str]) -> str:
-    """Notes that a step of a plan is done; ``undo`` are the statements that take it back."""
+def note_step(journal: Journal, number: int, digest: str, table: QName | None, undo: Sequence[str] | None) -> str:
+    """Notes that a step of a plan is done; ``undo`` are the statements that take it back, None where there are none."""
     name = table or QName("", "")
-    undone = f"jsonb_build_array({', '.join([string(text) for text in undo])})"
+    undone = "null" if undo is None else f"jsonb_build_array({', '.join([string(text) for text in undo])})"
     return (
         f"insert into {journal.table('journal')}"
         " (run, action, question, table_schema, table_name, rows, transaction, changes, note)"

@@ -71,7 +71,7 @@ def _step(step: _Step, path: str | os.PathLike[str]) -> Step:
     except KeyError:
         known = ", ".join([str(one) for one in Phase])
         raise ReadError(f'{path} has a step of phase "{step.phase}"; there are {known}.') from None
-    undo = (step.undo,) if isinstance(step.undo, str) else step.undo or ()
+    undo = (step.undo,) if isinstance(step.undo, str) else step.undo
     return Step(
         phase,
         step.sql,
@@ -83,7 +83,7 @@ def _step(step: _Step, path: str | os.PathLike[str]) -> Step:
         Timeouts(step.timeouts.lock, step.timeouts.statement),
         step.rows,
         step.hazards,
-        tuple(undo),
+        undo,
     )
 
 
