@@ -10,6 +10,7 @@ from referee.fixing.order import Dialect, Part, cut, text_of, way_back
 from referee.model import change as changes
 from referee.model.names import QName, Target
 from referee.model.plan import Phase
+from referee.postgres.server import Server
 from tests.fixing.sql import schema_of
 from tests.identity.sql import SYNC
 
@@ -130,3 +131,25 @@ def test_each_step_says_what_it_touches_and_whether_it_may_run_again() -> None:
     assert "-- Touches: 1,234,567 rows\n" in texts[0]
     assert ["does no harm" in text for text in texts] == [True, False]
     assert steps[0].size is None
+
+
+def test_an_index_of_a_partitioned_table_is_built_partition_by_partition(server: Server, database: str) -> None:
+    text = (
+        "create table public.events (id int, by uuid references auth.users (id), at date) partition by range (at);\n"
+        "create table public.events_1 partition of public.events for values from ('2024-01-01') to ('2025-01-01');\n"
+        "create table public.events_2 partition of public.events default;\n"
+    )
+    change = changes.CreateIndex(QName("public", "events"), ("by",))
+    found = plan_steps(schema_of(text), [change], {}, named)
+    assert [step.in_transaction for step in found.steps] == [False, False, True]
+    with server.connect(database, server.superuser) as session:
+        for sql in (*text.split(";\n"), *[step.sql for step in found.steps]):
+            if sql:
+                session.run(sql)
+        attached = "select count(*) from pg_inherits where inhparent = 'public.events_idx'::regclass"
+        assert session.value(attached) == 2
+        assert session.value("select count(*) from pg_index where indrelid = 'public.events_1'::regclass") == 1
+        for step in found.steps:
+            for sql in step.undo or ():
+                session.run(sql)
+        assert session.value("select count(*) from pg_index where indrelid = 'public.events_1'::regclass") == 0

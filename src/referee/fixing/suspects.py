@@ -103,8 +103,35 @@ def _names_constraint(change: Change, names: set[str]) -> bool:
 
 
 def _names_column(change: Change, names: set[str]) -> bool:
-    return any(table.name in names and columns and set(columns) <= names for table, columns in _places(change))
+    first = next(_places(change), None)
+    return first is not None and first[0].name in names and set(first[1]) <= names and bool(first[1])
 
 
 def _names_table(change: Change, names: set[str]) -> bool:
-    return any(table.name in names for table, _ in list(_places(change))[:1])
+    first = next(_places(change), None)
+    return first is not None and first[0].name in names
+
+
+def doubtful(schema: Schema, wanted: Iterable[Change], worse: Iterable[str]) -> Mapping[Change, str]:
+    """The keys that nobody had declared and that writes fail of in a rehearsal: something else must hold there.
+
+    ``worse`` are names as a rehearsal gives them: "reference public.songs.songs_by_fkey", "insert into public.songs".
+    """
+    found: dict[Change, str] = {}
+    for name in worse:
+        kind, _, subject = name.rpartition(" ")
+        if kind not in ("reference", "insert into"):
+            continue
+        for change in wanted:
+            if not isinstance(change, changes.AddForeignKey):
+                continue
+            tables = {str(table) for table in _reached_from(schema, change.table)}
+            if subject in tables or any(subject.startswith(f"{table}.") for table in tables):
+                found.setdefault(change, name)
+    return found
+
+
+def _reached_from(schema: Schema, table: QName) -> Iterator[QName]:
+    """A table, and those whose rows need one of it."""
+    yield table
+    yield from {key.table for key in schema.foreign_keys() if key.target.table == table}

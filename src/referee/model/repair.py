@@ -46,10 +46,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was shown on a throw-away server."""
+    """What was shown on a throw-away server. ``worse`` names what fails in the rehearsal and did not before."""
 
     version: str
     checks: tuple[Check, ...]
+    worse: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:

@@ -10,7 +10,7 @@ from referee.errors import UsageError
 from referee.fixing.edit import Edit, EditConflictError, apply
 from referee.fixing.in_place import Editor, NotInPlaceError, by_file
 from referee.fixing.proposals import Chosen, choose
-from referee.fixing.suspects import absent, suspects
+from referee.fixing.suspects import absent, doubtful, suspects
 from referee.fixing.sync import UndecidedError
 from referee.model.change import AddForeignKey, Change, CreateSyncTrigger, RetargetForeignKey
 from referee.model.diagnosis import Diagnosis
@@ -173,10 +173,15 @@ def _proven(job: _Job, programs: Programs | None, tell: Tell) -> tuple[Composed,
         tell("running the migrations as they would be")
         after = run_for_real(cure.after, job.config, programs)
         guilty = suspects(cure.changes, refused(job.real, after))
-        if not guilty:
-            break
         job.held |= {change: f"the migrations fail with it: {error}" for change, error in guilty.items()}
-    return composed, prove_cure(cure, job.real, after, programs, tell)
+        if guilty:
+            continue
+        proof = prove_cure(cure, job.real, after, programs, tell)
+        broken = doubtful(after.schema, cure.changes, proof.worse)
+        job.held |= {change: f"{name} fails with it in the rehearsal" for change, name in broken.items()}
+        if not broken:
+            return composed, proof
+    raise UsageError(f"No cure of {job.reading.migrations.name} holds. Cure its findings one by one, with --select.")
 
 
 # In place

@@ -82,6 +82,7 @@ def prove_cure(cure: Cure, before: Diagnosis, after: Diagnosis, programs: Progra
     """
     config = _everything(cure.before, cure.config)
     with _on_disk(cure.before) as former, _on_disk(cure.after) as latter:
+        worse: tuple[str, ...] = ()
         found = [
             _replays(before, after),
             _is_gone(cure, after),
@@ -91,20 +92,16 @@ def prove_cure(cure: Cure, before: Diagnosis, after: Diagnosis, programs: Progra
         tell("rehearsing both")
         wish = Wish(races=False)
         if before.identities.all:
-            found.append(
-                _rehearsed(
-                    cure,
-                    after,
-                    prove(former, config, wish, programs=programs, tell=tell).rehearsals[0],
-                    prove(latter, config, wish, programs=programs, tell=tell).rehearsals[0],
-                )
-            )
+            [is_] = prove(former, config, wish, programs=programs, tell=tell).rehearsals
+            [would_be] = prove(latter, config, wish, programs=programs, tell=tell).rehearsals
+            worse = _worse(after, is_, would_be)
+            found.append(_rehearsed(cure, after, is_, would_be))
     if cure.plan is not None:
         with start_server(cure.before.platform, programs) as server:
             tell("running the plan on a database with rows")
             found += _with_rows(cure, server)
     version = _version(programs)
-    return Proof(version, tuple(found))
+    return Proof(version, tuple(found), worse)
 
 
 def _version(programs: Programs | None) -> str:
@@ -182,16 +179,25 @@ def _exact(cure: Cure, before: Diagnosis, after: Diagnosis) -> Check:
 _OUTLIVING = frozenset(("flow outliving-token",))
 
 
-def _rehearsed(cure: Cure, findings: Diagnosis, before: Rehearsal, after: Rehearsal) -> Check:
-    """What failed and is cured passes, and nothing fails that had passed.
+def _worse(findings: Diagnosis, before: Rehearsal, after: Rehearsal) -> tuple[str, ...]:
+    """What fails, and did not before.
 
     A mirror that is filled from now on and has no identity key keeps rows of deleted accounts; where that finding was
     not to be cured, it stands for the flows that fail of it.
     """
+    new = set(after.failures()) - set(before.failures())
+    return tuple(sorted(new - _OUTLIVING if _is_unlinked(findings) else new))
+
+
+def _is_unlinked(findings: Diagnosis) -> bool:
+    return any(finding.rule == "unlinked-mirror" for finding in findings.findings)
+
+
+def _rehearsed(cure: Cure, findings: Diagnosis, before: Rehearsal, after: Rehearsal) -> Check:
+    """What failed and is cured passes, and nothing fails that had passed."""
     former, latter = set(before.failures()), set(after.failures())
-    unlinked = any(finding.rule == "unlinked-mirror" for finding in findings.findings)
-    known = (_OUTLIVING if unlinked else frozenset()) & (latter - former)
-    worse = sorted(latter - former - known)
+    worse = _worse(findings, before, after)
+    known = latter - former - set(worse)
     stays = sorted(name for name in latter & former if _is_promised(name, cure.changes))
     details = [f"{name} fails, and did not before" for name in worse] + [f"{name} still fails" for name in stays]
     told = [f"{name} fails: a row outlives its account, which unlinked-mirror reports" for name in sorted(known)]

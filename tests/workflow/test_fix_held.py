@@ -1,0 +1,91 @@
+"""What cannot be cured is left out and told; the rest is proven without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from referee.model.repair import Repair, Way
+from referee.workflow.config import Config
+from referee.workflow.fix import Request, fix
+
+CONFIG = Config(cache=False)
+MIRROR = "create table public.profiles (id uuid primary key{}, name text);\n"
+LINKED = MIRROR.format(" references auth.users (id) on delete cascade")
+SYNC = """create function public.sync() returns trigger language plpgsql security definer set search_path = '' as $$
+begin
+  insert into public.profiles (id) values (new.id) on conflict (id) do nothing;
+  return new;
+end $$;
+create trigger sync after insert on auth.users for each row execute function public.sync();
+"""
+RIGHT = "create table public.songs (id int, by uuid references public.profiles (id) on delete cascade);\n"
+OWN = """alter table public.profiles enable row level security;
+create policy own on public.profiles for select using (id = auth.uid());
+"""
+
+
+def cured(folder: Path, way: Way, *files: str, answers: dict[str, str] | None = None, verify: bool = True) -> Repair:
+    migrations = folder / "supabase" / "migrations"
+    migrations.mkdir(parents=True)
+    for number, text in enumerate(files, 1):
+        (migrations / f"2025010100000{number}_part.sql").write_text(text)
+    return fix(folder, CONFIG, Request(way, answers=answers or {}, verify=verify))
+
+
+def applied(repair: Repair) -> list[str]:
+    return sorted({proposal.change.kind for proposal in repair.applied})
+
+
+def reasons(repair: Repair) -> dict[str, str]:
+    return {proposal.change.kind: proposal.reason for proposal in repair.proposals if proposal.reason is not None}
+
+
+def failed(repair: Repair) -> list[object]:
+    assert repair.proof is not None
+    return [check for check in repair.proof.checks if not check.passed]
+
+
+def test_a_key_that_the_projects_own_rows_break_is_left_out_of_the_files(tmp_path: Path) -> None:
+    rows = "insert into public.profiles (id, name) values (gen_random_uuid(), 'Nobody');\n"
+    repair = cured(tmp_path, "in-place", MIRROR.format("") + SYNC + RIGHT + OWN + rows)
+    assert "violates foreign key constraint" in reasons(repair)["add-identity-key"]
+    assert applied(repair) == ["create-index"]
+    assert failed(repair) == []
+
+
+def test_a_migration_adds_it_and_leaves_it_waiting_for_those_rows(tmp_path: Path) -> None:
+    rows = "insert into public.profiles (id, name) values (gen_random_uuid(), 'Nobody');\n"
+    repair = cured(tmp_path, "migration", MIRROR.format("") + SYNC + RIGHT + OWN + rows)
+    assert "add-identity-key" in applied(repair)
+    assert failed(repair) == []
+    told = [detail for check in repair.proof.checks for detail in check.details] if repair.proof else []
+    assert any("waits for its rows" in detail for detail in told)
+
+
+def test_a_table_that_no_server_ever_has_is_left_alone(tmp_path: Path) -> None:
+    # A value that only a server sees to be wrong ends the second file.
+    broken = "create table public.plays (id int, by uuid references auth.users (id), at int default 'never');\n"
+    plays = "create table public.albums (id int, by uuid references auth.users (id));\n"
+    repair = cured(tmp_path, "in-place", LINKED + SYNC + RIGHT + OWN, broken, plays)
+    assert failed(repair) == []
+    left = [proposal for proposal in repair.proposals if proposal.reason is not None]
+    assert left
+    assert all("public.plays" in str(one.reason) for one in left if one.change.kind == "retarget-foreign-key")
+
+
+@pytest.mark.parametrize("way", ["in-place", "migration"])
+def test_keys_to_a_mirror_that_nobody_can_fill_wait_for_an_answer(way: Way, tmp_path: Path) -> None:
+    mirror = LINKED.replace("name text", "team uuid not null references public.teams (id)")
+    text = "create table public.teams (id uuid primary key default gen_random_uuid());\n"
+    text += "insert into public.teams default values;\n" + mirror + RIGHT + OWN
+    text += "create table public.more (a uuid references public.profiles (id) on delete cascade);\n"
+    text += "create table public.plays (id int, by uuid references auth.users (id) on delete cascade);\n"
+    repair = cured(tmp_path / "asked", way, text, verify=False)
+    assert set(reasons(repair)) == {"create-sync-trigger", "retarget-foreign-key"}
+    assert "public.profiles have in team" in reasons(repair)["retarget-foreign-key"]
+    answer = {"value public.profiles.team": "(select id from public.teams limit 1)"}
+    repair = cured(tmp_path / "answered", way, text, answers=answer)
+    assert {"create-sync-trigger", "retarget-foreign-key"} <= set(applied(repair))
+    assert failed(repair) == []
