@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from referee import rules
 from referee.model.source import Source
@@ -16,6 +17,7 @@ from referee.platforms import PLAIN, SUPABASE
 from referee.postgres.server import Server, start_server
 from referee.rules.base import Example
 from tests import bandbook
+from tests.read import ddl
 from tests.read.agreement import Readings, read_both
 
 _FOLDER = Path(__file__).parent / "cases"
@@ -67,3 +69,9 @@ def test_readers_agree_on_the_examples_of_rules(example: Example, server: Server
     readings = read_both(server, [Source("example.sql", example.schema)], SUPABASE)
     assert_agreement(readings)
     assert readings.failures == ()
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=ddl.MIGRATION)
+def test_readers_agree_on_random_schemas(text: str, server: Server) -> None:
+    assert_agreement(read_both(server, [Source("random.sql", text)], SUPABASE))
