@@ -259,6 +259,35 @@ def test_an_insert_that_fails_whoever_makes_it_names_the_table_that_refuses(rehe
     assert str(failure.raised_by.trigger) == "public.notes.log_note"
 
 
+def test_a_row_that_nobody_can_insert_says_nothing_about_production(rehearse: Rehearse) -> None:
+    """A trigger lets nobody insert any more once somebody has signed up, which is after the row was made."""
+    once = """
+    create table public.seen (who uuid);
+    create function public.once() returns trigger language plpgsql as $$
+    begin
+      if current_setting('session_replication_role') = 'origin' and exists (select from public.seen) then
+        raise exception 'closed';
+      end if;
+      return new;
+    end $$;
+    create table public.posts (id int generated always as identity primary key, author uuid
+      references public.profiles (id));
+    create trigger once before insert on public.posts for each row execute function public.once();
+    create function public.close() returns trigger language plpgsql security definer as $$
+    begin
+      insert into public.seen values (new.id);
+      return new;
+    end $$;
+    create trigger close after insert on auth.users for each row execute function public.close();
+    """
+    rehearsal = rehearse(MIRROR, once, only=ONLY)
+    (found,) = [one for one in rehearsal.references if one.key.table.name == "posts"]
+    assert found.not_run is not None
+    assert found.not_run.startswith("not even a superuser can insert it: the key itself was not reached: P0001 closed")
+    assert "raised by public.once() line 4" in found.not_run
+    assert list(rehearsal.failures()) == []
+
+
 HOSTILE = """
 create schema "my;app";
 create table "my;app"."Org's" (id uuid primary key references auth.users (id), "select" text not null default 'x');

@@ -298,10 +298,15 @@ class Rehearsal:
     deletion: Deletion | None = None
     unverified: tuple[Unverified, ...] = ()
 
+    @property
+    def tried(self) -> tuple[ReferenceResult, ...]:
+        """The references for which there is a row that a superuser can insert."""
+        return tuple(one for one in self.references if one.not_run is None)
+
     def failures(self) -> Iterator[str]:
         """A name for each thing that fails in production."""
         yield from (f"flow {flow.flow}" for flow in self.flows if flow.outcome == "fail")
-        for reference in self.references:
+        for reference in self.tried:
             if any(is_broken(reference.worlds[world]) for world in PRODUCTION if world in reference.worlds):
                 yield f"reference {reference.key.ref}"
         yield from (f"insert into {table}" for table in self.failing_inserts())
@@ -315,7 +320,7 @@ class Rehearsal:
     def stopped_inserts(self) -> dict[QName, Failure]:
         """Tables into which an insert fails whoever makes it, before any key of theirs is asked, and how."""
         found: dict[QName, Failure] = {}
-        for reference in self.references:
+        for reference in self.tried:
             for world in PRODUCTION:
                 verdict = reference.worlds.get(world)
                 if verdict is None or verdict.reason is None or not is_broken(verdict) or verdict.failure is None:
@@ -327,7 +332,7 @@ class Rehearsal:
     def refusals(self) -> dict[tuple[str, Refusal], list[QName]]:
         """The tables into which a role may not insert: by the role, and by what keeps it from that."""
         found: dict[tuple[str, Refusal], dict[QName, None]] = {}
-        for reference in self.references:
+        for reference in self.tried:
             for verdict in reference.worlds.values():
                 first = verdict.first
                 if first is not None and first.refused_by is not None:
@@ -337,7 +342,7 @@ class Rehearsal:
     def failing_inserts(self) -> dict[QName, Failure]:
         """Tables into which a user's own insert fails although the key that was tried is satisfied, and how."""
         found: dict[QName, Failure] = {}
-        for reference in self.references:
+        for reference in self.tried:
             for world in PRODUCTION:
                 verdict = reference.worlds.get(world)
                 first = verdict.first if verdict is not None and not is_broken(verdict) else None

@@ -76,7 +76,8 @@ class Prober:
         worlds = {scene.world: self._in_world(prepared, scene) for scene in scenes}
         fixture = worlds.get("fixture")
         if fixture is not None and fixture.outcome == "fail" and not _is_about(fixture.failure, [key]):
-            return ReferenceResult(key, column, worlds, not_run=f"not even a superuser can insert it: {fixture.reason}")
+            reason = f"not even a superuser can insert it: {fixture.reason}{_raised(fixture.failure)}"
+            return ReferenceResult(key, column, worlds, not_run=reason)
         return ReferenceResult(key, column, worlds)
 
     def write(self, stamp: Stamp, scenes: Sequence[Scene]) -> WriteResult:
@@ -244,6 +245,15 @@ class Prober:
         held = found.holds(scene.person)
         texts = [*probe, assertion(held, verdict.reason or "a trigger replaced the user"), "rollback"]
         return (*needed, *scene.steps, *(self.base.by_superuser(text) for text in texts))
+
+
+def _raised(failure: Failure | None) -> str:
+    """Where an error came from, for the end of a sentence."""
+    if failure is None or failure.raised_by is None:
+        return ""
+    by = failure.raised_by
+    line = f" line {by.line}" if by.line is not None else ""
+    return f", raised by {by.function}{line}" + (f" ({failure.location})" if failure.location is not None else "")
 
 
 def _claims(person: Person) -> str:

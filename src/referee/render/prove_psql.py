@@ -55,7 +55,7 @@ class Scene:
 def scenes(rehearsal: Rehearsal) -> Iterator[Scene]:
     """A scene for each thing that fails in production."""
     yield from (_flow(flow) for flow in rehearsal.flows if flow.outcome == "fail")
-    for reference in rehearsal.references:
+    for reference in rehearsal.tried:
         for world in PRODUCTION:
             verdict = reference.worlds.get(world)
             if verdict is not None and is_broken(verdict) and verdict.steps:

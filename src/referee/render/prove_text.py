@@ -143,7 +143,7 @@ class _Page:
     # References
 
     def _references(self) -> Iterator[str]:
-        tried = [one for one in self.rehearsal.references if one.not_run is None]
+        tried = self.rehearsal.tried
         if not self.rehearsal.references:
             return
         broken = sum(_breaks(one.worlds) for one in tried)
