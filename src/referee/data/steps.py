@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 
 from referee.data.watch import Tell
@@ -103,21 +104,17 @@ class Stepper:
 
     def _outside(self, number: int, step: Step, mark: str, was_begun: bool) -> None:
         """A statement that takes no transaction around it. If it was cut short, what it left is looked at first."""
-        if was_begun and self._came_through(step):
-            self._note(number, step, mark)
-            return
         if not was_begun:
             self._run([repairs.note_begun(self._journal, number, mark)])
         session = self._writer.session
         for name, value in _limits(step):
             session.run(f"set {name} to {value}")
-        resets = ";".join([f"reset {name}" for name, _ in _limits(step)])
         try:
-            session.run(step.sql)
-        except FailedStatementError:
-            session.run(resets)
-            raise
-        session.run(resets)
+            if not (was_begun and self._came_through(step)):
+                session.run(step.sql)
+        finally:
+            with suppress(ServerError):
+                session.run(";".join([f"reset {name}" for name, _ in _limits(step)]))
         self._note(number, step, mark)
 
     def _note(self, number: int, step: Step, mark: str) -> None:
@@ -129,7 +126,7 @@ class Stepper:
         found = _CONCURRENTLY.match(step.sql)
         if found is None:
             return False
-        [rows] = self._writer.read([index_state(found[2], found[1])])
+        rows = self._writer.session.rows(index_state(found[2], found[1]))
         if not rows:
             return False
         name, is_valid = rows[0]
