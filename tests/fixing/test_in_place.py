@@ -160,3 +160,16 @@ def test_on_delete_is_written_behind_match() -> None:
     text = f"{MIRROR}create table public.songs (by uuid, {key});"
     change = changes.SetOnDelete(key_of(schema_of(text), "songs"), "CASCADE")
     assert "match full on delete cascade on update cascade" in edited(text, [change])
+
+
+def test_a_reference_to_what_becomes_a_key_later_is_not_written_before() -> None:
+    text = (
+        "create table public.users (id uuid not null);\n"
+        "create table public.songs (by uuid references auth.users);\n"
+        "alter table public.users add primary key (id);\n"
+        "alter table public.users add foreign key (id) references auth.users;\n"
+    )
+    with pytest.raises(NotInPlaceError, match="gets the key"):
+        retargeted(text)
+    added = edited(text, [changes.AddForeignKey(QName("public", "songs"), ("by",), USERS)])
+    assert added.index("add foreign key (by) references public.users") > added.index("add primary key")

@@ -92,8 +92,29 @@ class Editor:
 
     def made(self, table: QName) -> Span | None:
         """The statement that created a table; None where no file does, as for the host's own."""
-        spans = self.origins.statements.get(Ref("table", *table))
+        return self._first(Ref("table", *table))
+
+    def ready(self, target: Target) -> Span | None:
+        """The statement from which on a key may reference these columns: with their table, or what makes them unique.
+
+        None where no file makes them.
+        """
+        table, made = self.schema.table(target.table), self.made(target.table)
+        if table is None or made is None:
+            return made
+        keys = [key.ref for key in table.keys if set(key.columns) == set(target.columns)]
+        keys += [index.ref for index in table.indexes if index.unique and set(index.columns) == set(target.columns)]
+        spans = [span for span in map(self._first, keys) if span is not None]
+        return self.later(made, self.earliest(*spans)) if spans else made
+
+    def _first(self, ref: Ref) -> Span | None:
+        spans = self.origins.statements.get(ref)
         return spans[0] if spans else None
+
+    def earliest(self, *spans: Span) -> Span:
+        """The statement that runs first."""
+        order = {path: number for number, path in enumerate(self.origins.sources)}
+        return min(spans, key=lambda span: (order[span.path], span.start))
 
 
 # Foreign keys
@@ -102,7 +123,7 @@ class Editor:
 def _retarget(editor: Editor, change: changes.RetargetForeignKey) -> Iterator[Edit]:
     span = editor.anchor(change.key.ref)
     text = editor.text(span.path)
-    _must_come_before(editor, change.to.table, span)
+    _must_come_before(editor, change.to, span)
     found = clause.references_text(text, span.start, span.end)
     if found is None:
         raise NotInPlaceError(f"{change.key.ref} is not written as a REFERENCES clause")
@@ -122,10 +143,11 @@ def _is_primary(schema: Schema, target: Target) -> bool:
     return table is not None and table.primary_key is not None and table.primary_key.columns == target.columns
 
 
-def _must_come_before(editor: Editor, table: QName, span: Span) -> None:
-    made = editor.made(table)
+def _must_come_before(editor: Editor, target: Target, span: Span) -> None:
+    made = editor.ready(target)
     if made is not None and editor.later(made, span) == made and made != span:
-        raise NotInPlaceError(f"{table} is created behind the statement that would reference it")
+        what = "is created" if made == editor.made(target.table) else "gets the key that is to be referenced"
+        raise NotInPlaceError(f"{target.table} {what} behind the statement that would reference it")
 
 
 def _set_on_delete(editor: Editor, change: changes.SetOnDelete) -> Iterator[Edit]:
@@ -165,12 +187,12 @@ def _add_reference(editor: Editor, of: Target, to: Target, on_delete: str) -> It
     words += f" on delete {on_delete.lower()}" if on_delete != "NO ACTION" else ""
     if len(of.columns) == 1:
         span = editor.origins.anchors.get(Ref("column", *of.table, of.columns[0]))
-        made = editor.made(to.table)
+        made = editor.ready(to)
         if span is not None and (made is None or editor.later(made, span) == span):
             end = _definition_end(editor, span)
             yield Edit(span.path, end, end, style.cased(f" {words}", editor.upper(span.path)))
             return
-    after = editor.later(editor.made(of.table), editor.made(to.table))
+    after = editor.later(editor.made(of.table), editor.ready(to))
     sql = f"alter table {of.table} add foreign key ({clauses.names(of.columns)}) {words}"
     yield editor.insert(after, f"what {of} holds", style.cased(sql, editor.upper(after.path)))
 
