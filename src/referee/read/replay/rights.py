@@ -199,7 +199,7 @@ def default_privileges(session: Session, record: DefaultRights) -> None:
         _namespace(session, schema)
     roles = [session.resolve_role(role) for role in record.roles] or [session.role]
     for role in roles:
-        if role not in session.state.roles and role != session.role:
+        if not session.knows_role(role):
             raise Refused("42704", f'role "{role}" does not exist')
         require_owner(session, role, f"the default privileges of {role}")
     if every is None:
@@ -223,8 +223,7 @@ def default_privileges(session: Session, record: DefaultRights) -> None:
 def set_owner(session: Session, record: SetOwner) -> None:
     """ALTER ... OWNER TO of what is no table."""
     owner = session.resolve_role(record.owner)
-    # Roles such as pg_database_owner come with every server.
-    if owner not in session.state.roles and owner != session.role and not owner.startswith("pg_"):
+    if not session.knows_role(owner):
         raise Refused("42704", f'role "{owner}" does not exist')
     if record.kind == "schema":
         namespace = _namespace(session, record.name.name)

@@ -13,7 +13,7 @@ from typing import Any
 from referee.model.names import QName, Ref
 from referee.model.schema import Grant, Role, split_path
 from referee.read.replay.refused import Refused, missing, taken
-from referee.read.replay.session import Session
+from referee.read.replay.session import PREDEFINED_ROLES, Session
 from referee.read.replay.state import TableState
 from referee.sql.statements import CreateRole, Drop, GrantRole, Reassign, Rename, RoleSetting, SetVariable
 
@@ -162,6 +162,7 @@ def require_trigger(session: Session, owner: str, grants: Iterable[Grant], name:
 def create_role(session: Session, record: CreateRole) -> None:
     roles = session.state.roles
     known = roles.get(record.name)
+    _require_unreserved(record.name)
     if record.alter:
         if known is None:
             raise missing("role", record.name)
@@ -206,8 +207,15 @@ def set_role(session: Session, record: SetVariable) -> None:
         require_superuser(session, f"the session's authorization, {session.role}", session.login_role)
 
 
+def _require_unreserved(name: str) -> None:
+    """Nobody makes, alters or renames the server's own roles, or gives a role a name like theirs."""
+    if name.startswith("pg_"):
+        raise Refused("42939", f'role name "{name}" is reserved')
+
+
 def set_role_setting(session: Session, record: RoleSetting) -> None:
     name = session.resolve_role(record.role)
+    _require_unreserved(name)
     role = session.state.roles.get(name)
     if role is None or record.name not in ("search_path", "all"):
         return
@@ -230,6 +238,8 @@ def grant_role(session: Session, record: GrantRole) -> None:
 def drop_role(session: Session, record: Drop) -> None:
     for written in record.names:
         name = written.name
+        if name in PREDEFINED_ROLES:
+            raise Refused("2BP01", f"cannot drop role {name} because it is required by the database system")
         if name not in session.state.roles:
             if record.missing_ok:
                 continue
@@ -266,6 +276,8 @@ def _is_used(session: Session, name: str) -> bool:
 def rename_role(session: Session, record: Rename) -> None:
     """A role's new name, wherever the old one stands."""
     state, old, new = session.state, record.name.name, record.new
+    _require_unreserved(old)
+    _require_unreserved(new)
     if old not in state.roles:
         raise missing("role", old)
     if new in state.roles:
@@ -310,7 +322,7 @@ def reassign(session: Session, record: Reassign) -> None:
     """REASSIGN OWNED; what DROP OWNED drops is not worked out."""
     for written in record.roles:
         role = session.resolve_role(written)
-        if role not in session.state.roles and role != session.role:
+        if not session.knows_role(role):
             raise missing("role", role)
         if record.owner is None:
             session.gap("unsupported", f"DROP OWNED BY {role} is not modelled")

@@ -25,6 +25,15 @@ SCHEMA_PRIVILEGES = frozenset({"USAGE", "CREATE"})
 # Places are made by the ten thousand; this is what Span() does, without the detour.
 _new = tuple.__new__
 
+#: The roles that come with every server (PostgreSQL 18, chapter 22.5, Predefined Roles).
+PREDEFINED_ROLES = frozenset(
+    """
+    pg_checkpoint pg_create_subscription pg_database_owner pg_execute_server_program pg_maintain pg_monitor
+    pg_read_all_data pg_read_all_settings pg_read_all_stats pg_read_server_files pg_signal_autovacuum_worker
+    pg_signal_backend pg_stat_scan_tables pg_use_reserved_connections pg_write_all_data pg_write_server_files
+    """.split()
+)
+
 
 class Savepoint(NamedTuple):
     """A place to go back to. The first one, without a name, is the start of the transaction."""
@@ -176,7 +185,7 @@ class Session:
     def _role(self, name: str | None) -> str:
         if name is None or name == "none":
             return self.login_role
-        if name not in self.state.roles and name != self.login_role:
+        if not self.knows_role(name):
             raise Refused("22023", f'role "{name}" does not exist')
         return name
 
@@ -435,10 +444,14 @@ class Session:
         self.inherited_roles.clear()
         self.creating.clear()
 
+    def knows_role(self, name: str) -> bool:
+        """Whether a role was made, is in use here, or comes with every server."""
+        return name in self.state.roles or name in PREDEFINED_ROLES or name in (self.role, self.login_role)
+
     def resolve_role(self, name: str) -> str:
         """A role by its name or by CURRENT_USER and its kind. One that nobody made is taken to exist, with a gap."""
         if name in ("current_user", "session_user"):
             return self.role if name == "current_user" else self.login_role
-        if name not in self.state.roles and name not in ("public", self.login_role) and not name.startswith("pg_"):
+        if name != "public" and not self.knows_role(name):
             self.assume(f"role {name}", f'role "{name}" is created by no file; it is taken to exist')
         return name

@@ -622,7 +622,7 @@ def _set_flag(flag: str, value: bool) -> Callable[[Session, TableState, AlterAct
 
 def _set_owner(session: Session, table: TableState, action: AlterAction, only: bool) -> None:
     owner = session.resolve_role(action.name)
-    if owner not in session.state.roles and owner != session.role:
+    if not session.knows_role(owner):
         raise Refused("42704", f'role "{owner}" does not exist')
     require_heir(session, owner, table.name.schema)
     # The former owner's rights go over to the new one, and a grant to the new owner is no longer separate.
