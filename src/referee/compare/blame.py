@@ -50,7 +50,7 @@ class Evidence:
         """The side about which the rules say the graver things; None where they are silent or say as much of both.
 
         What is said about the difference itself counts before what is said about other objects. Of a trigger the
-        latter does not count alone: where what it calls fails, taking the trigger away is no cure.
+        latter never counts alone: where what it calls fails, taking the trigger away is no cure.
         """
         direct = any(not one.indirect for charges in self.charges.values() for one in charges)
         if self.is_trigger and not direct:
@@ -94,18 +94,26 @@ def evidence(differences: Sequence[Difference], left: World, right: World) -> li
     for side, here, there in sides:
         for rule, problem in _fresh(here, there):
             for at in _closest(problem, index, differences, left, right):
-                indirect = _is_indirect(problem, differences[at].object)
+                indirect = _is_indirect(problem, differences[at], side)
                 found[at].charges[side].append(Charge(rule, problem, indirect))
     return found
 
 
-def _is_indirect(problem: Problem, ref: Ref) -> bool:
+def _is_indirect(problem: Problem, difference: Difference, side: Side) -> bool:
+    ref = difference.object
     if problem.object == ref:
         return False
     # What is wrong with a function is not wrong with the trigger that leads to it.
-    if ref.kind == "trigger" and problem.object.kind == "function":
+    if problem.object.kind == "function" and any(map(_lets_run, difference.towards(side))):
         return True
     return any(note.place is not None and note.place.ref == ref for note in problem.related)
+
+
+def _lets_run(change: Change) -> bool:
+    """Whether a change makes a trigger fire."""
+    if isinstance(change, changes.SetTriggerState):
+        return change.enabled in ("origin", "always")
+    return isinstance(change, changes.CreateTrigger)
 
 
 def _fresh(here: World, there: World) -> Iterator[tuple[str, Problem]]:
