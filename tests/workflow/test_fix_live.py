@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from referee.model.names import QName
 from referee.model.repair import FileChange, Repair
 from referee.postgres.server import Server
 from referee.workflow.config import Config
 from referee.workflow.fix import Request, fix
 from referee.workflow.plan_run import run_plan, undo_run
 from tests import bandbook
-from tests.live import UNMIRRORED, fill, goes_back, goes_through, keys, psql
+from tests.live import PSQL, RETARGETED, UNMIRRORED, fill, goes_back, goes_through, keys, psql
 
 CONFIG = Config(cache=False)
 _ANYBODY = "select id from auth.users order by id limit 1"
@@ -181,3 +185,76 @@ def test_its_rows_are_counted(tmp_path: Path, server: Server, former: str) -> No
     assert rows["create trigger sync_users"] == 0
     [backfill] = [file.after for file in found.files if "backfill" in file.path]
     assert f"-- Touches: {UNMIRRORED} rows" in backfill
+
+
+def test_who_waits_behind_a_plan_that_waits_goes_on_after_half_a_second(
+    repair: Repair, server: Server, former: str
+) -> None:
+    """A transaction is open that has read accounts; a file wants them for itself, and gives way."""
+    changing = [file for file in forward(repair) if "do $$" in file.after and "drop constraint" in file.after]
+    with (
+        server.connect(former, server.superuser) as session,
+        server.connect(former, server.superuser) as holder,
+        server.connect(former, "supabase_auth_admin") as door,
+    ):
+        fill(session, 1_000)
+        for file in forward(repair)[: forward(repair).index(changing[0])]:
+            psql(server, former, file.after)
+        before = keys(session)
+        holder.run(f"begin; {_ANYBODY}")
+        with ThreadPoolExecutor() as pool:
+            began = time.monotonic()
+            refused = pool.submit(once, server, former, changing[0].after)
+            while not session.rows("select from pg_catalog.pg_locks where not granted"):
+                assert not refused.done()
+            door.run("insert into users (id) values (gen_random_uuid())")
+            waited = time.monotonic() - began
+            assert "canceling statement due to lock timeout" in refused.result()
+        assert waited < 5  # half a second, on a machine that does other things too
+        assert keys(session) == before
+        holder.run("commit")
+        for file in changing:
+            psql(server, former, file.after)
+        assert all(table == "users" and valid for name, (table, valid) in keys(session).items() if name in RETARGETED)
+
+
+def once(server: Server, database: str, text: str) -> str:
+    """What psql says of a file that it runs once."""
+    command = [PSQL, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", server.url(database)]
+    return subprocess.run(command, input=text, text=True, capture_output=True, check=False).stderr
+
+
+_HELD = """
+select n.nspname, c.relname, array_agg(l.mode) from pg_catalog.pg_locks l
+join pg_catalog.pg_class c on c.oid = l.relation join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where l.pid = pg_backend_pid() and c.relkind = 'r' and n.nspname in ('public', 'auth') group by 1, 2
+"""
+#: Modes that a reader or writer of rows has too.
+_WEAK = {"AccessShareLock", "RowShareLock", "RowExclusiveLock"}
+
+
+def test_each_step_takes_the_locks_that_it_states(repair: Repair, server: Server, former: str) -> None:
+    plan = repair.plan
+    assert plan is not None
+    with server.connect(former, server.superuser) as session:
+        fill(session, 1_000)
+        tried = 0
+        for step in plan.steps:
+            if not step.in_transaction:
+                session.run(step.sql)
+                continue
+            session.run(f"begin; {step.sql}")
+            held = {QName(schema, table): set(modes) for schema, table, modes in session.rows(_HELD)}
+            session.run("commit")
+            stated = {lock.relation: f"{lock.mode.title().replace(' ', '')}Lock" for lock in step.locks}
+            assert {table for table, modes in held.items() if modes - _WEAK} <= stated.keys(), step.sql
+            for table, mode in stated.items():
+                assert mode in held[table], step.sql
+                # Where a step states a weak lock, it has no strong one.
+                assert held[table] - _WEAK <= {mode, *_IMPLIED.get(mode, ())}, step.sql
+            tried += 1
+        assert tried == len(plan.steps) - 1
+
+
+#: What a statement may hold besides a strong lock: weaker ones of its own parts.
+_IMPLIED = {"AccessExclusiveLock": ("ShareRowExclusiveLock", "ShareUpdateExclusiveLock")}
