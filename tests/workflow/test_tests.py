@@ -35,6 +35,12 @@ def test_anonymous_sign_up_is_tried_where_the_project_allows_it(tmp_path: Path, 
     assert ("anonymous" in expected_of(project(tmp_path, migration, config), CONFIG).ways) is expected
 
 
+@pytest.mark.parametrize(("config", "expected"), [("", False), ("[auth.sms]\nenable_signup = true", True)])
+def test_sign_up_by_phone_is_tried_where_the_project_allows_it(tmp_path: Path, config: str, expected: bool) -> None:
+    migration = "create table public.profiles (id uuid primary key references auth.users (id));"
+    assert ("phone" in expected_of(project(tmp_path, migration, config), CONFIG).ways) is expected
+
+
 def test_a_project_without_users_has_nothing_to_pin(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="stores no users"):
         expected_of(project(tmp_path, "create table a (b int);"), CONFIG)

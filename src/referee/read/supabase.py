@@ -41,6 +41,7 @@ class Settings:
     seed_paths: tuple[str, ...] = ("./seed.sql",)
     sign_up_enabled: bool = True
     anonymous_sign_ins: bool = False
+    phone_sign_ups: bool = False
     email_confirmations: bool = False
 
 
@@ -63,6 +64,7 @@ def read_settings(text: str) -> Settings:
         seed_paths=() if _boolean(seed, "enabled") is False else _or(seed_paths, default.seed_paths),
         sign_up_enabled=_or(_boolean(auth, "enable_signup"), True),
         anonymous_sign_ins=_or(_boolean(auth, "enable_anonymous_sign_ins"), False),
+        phone_sign_ups=_or(_boolean(_table(auth, "sms"), "enable_signup"), False),
         email_confirmations=_or(_boolean(_table(auth, "email"), "enable_confirmations"), False),
     )
 

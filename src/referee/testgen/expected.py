@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from referee.model.identity import Identities, Identity, Mirror
 from referee.model.names import QName, Target
@@ -21,6 +23,11 @@ class ExpectedReference:
     target: Target
     on_delete: Action
     on_update: Action
+
+    @property
+    def text(self) -> str:
+        """The key as generated tests compare it."""
+        return f"{self.target} ON DELETE {self.on_delete} ON UPDATE {self.on_update}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +98,26 @@ def _mirror(schema: Schema, identity: Identity, mirror: Mirror) -> ExpectedMirro
             function = schema.functions.get(trigger.function_name)
             return ExpectedMirror(mirror.target, identity.source, trigger, function, goes, policies)
     return ExpectedMirror(mirror.target, identity.source, goes_with_source=goes, policies=policies)
+
+
+def by_column(references: tuple[ExpectedReference, ...]) -> Iterator[tuple[QName, str, list[str]]]:
+    """Each column with the texts of its keys, in order: one, or two for a dual reference."""
+    for (table, column), found in groupby(references, key=lambda one: (one.table, one.column)):
+        yield table, column, sorted(one.text for one in found)
+
+
+def enabled_letter(trigger: Trigger) -> str:
+    """``pg_trigger.tgenabled`` of a trigger that fires as it should."""
+    return "A" if trigger.enabled == "always" else "O"
+
+
+def rights(function: Function) -> str:
+    """Owner, rights and settings of a function, as one text."""
+    security = "DEFINER" if function.security_definer else "INVOKER"
+    settings = ", ".join(sorted(f"{name}={value}" for name, value in function.settings))
+    return f"{function.owner} SECURITY {security} {settings}"
+
+
+def policy_text(policy: Policy) -> str:
+    """What a policy is for, as one text."""
+    return f"{policy.name} FOR {policy.command.upper()} TO {', '.join(policy.roles)}"

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 from referee.model.names import QName, quote
 from referee.model.schema import Function, Policy, Trigger
-from referee.testgen.expected import MARK, Expected, ExpectedMirror, ExpectedReference
+from referee.testgen.expected import (
+    MARK,
+    Expected,
+    ExpectedMirror,
+    ExpectedReference,
+    by_column,
+    enabled_letter,
+    policy_text,
+    rights,
+)
 
 NAME = "900-referee-users.test.sql"
 
@@ -21,13 +29,14 @@ def literal(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _SignUp:
-    """A kind of sign-up as the file tries it. ``email`` and ``provider`` are None for anonymous users."""
+    """A kind of sign-up as the file tries it. ``provider`` is None for anonymous users, and one of the addresses is."""
 
     title: str
     number: int
     email: str | None
     provider: str | None
     metadata: str
+    phone: str | None = None
 
     @property
     def id(self) -> str:
@@ -35,7 +44,8 @@ class _SignUp:
 
     @property
     def call(self) -> str:
-        values = [literal(text) if text is not None else "NULL" for text in (self.id, self.email, self.provider)]
+        texts = (self.id, self.email, self.phone, self.provider)
+        values = [literal(text) if text is not None else "NULL" for text in texts]
         return f"SELECT pg_temp.sign_up({', '.join(values)}, {literal(self.metadata)})"
 
 
@@ -45,6 +55,7 @@ _SIGN_UPS = {
     "google": _SignUp(
         "sign-up through Google", 3, "cleo@example.org", "google", '{"name": "Cleo", "full_name": "Cleo", "sub": "3"}'
     ),
+    "phone": _SignUp("sign-up by phone", 5, None, "phone", "{}", "49301234567"),
     "anonymous": _SignUp("anonymous sign-up", 4, None, None, "{}"),
 }
 #: The kinds of sign-up that a file can try.
@@ -84,7 +95,7 @@ $$;
 _SIGN_UP = """\
 -- Somebody signs up as the sign-up service does it: with its search_path, its role where this session may take it, the
 -- user's own role and metadata by UPDATE.
-CREATE FUNCTION pg_temp.sign_up(user_id UUID, address TEXT, provider TEXT, metadata JSONB)
+CREATE FUNCTION pg_temp.sign_up(user_id UUID, email TEXT, phone TEXT, provider TEXT, metadata JSONB)
 RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE
   before TEXT := current_setting('search_path');
@@ -95,11 +106,12 @@ BEGIN
   END IF;
   PERFORM set_config('search_path', 'auth', TRUE);
   INSERT INTO users (
-    id, instance_id, aud, role, email, encrypted_password, confirmation_token, recovery_token, email_change_token_new,
-    email_change, raw_app_meta_data, raw_user_meta_data, created_at, updated_at, is_anonymous
+    id, instance_id, aud, role, email, phone, encrypted_password, confirmation_token, recovery_token,
+    email_change_token_new, email_change, raw_app_meta_data, raw_user_meta_data, created_at, updated_at, is_anonymous
   )
   VALUES (
-    user_id, '00000000-0000-0000-0000-000000000000', 'authenticated', '', address, '', '', '', '', '',
+    user_id, '00000000-0000-0000-0000-000000000000', 'authenticated', '', sign_up.email, sign_up.phone, '', '', '',
+    '', '',
     CASE WHEN provider IS NULL THEN '{}'
          ELSE jsonb_build_object('provider', provider, 'providers', jsonb_build_array(provider)) END,
     metadata, now(), now(), provider IS NULL
@@ -109,7 +121,11 @@ BEGIN
     INSERT INTO identities (id, provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at)
     VALUES (gen_random_uuid(), user_id::TEXT, sign_up.user_id, metadata || jsonb_build_object('sub', user_id),
             sign_up.provider, now(), now(), now());
-    UPDATE users SET email_confirmed_at = now(), updated_at = now() WHERE id = user_id;
+    IF sign_up.phone IS NULL THEN
+      UPDATE users SET email_confirmed_at = now(), updated_at = now() WHERE id = user_id;
+    ELSE
+      UPDATE users SET confirmation_token = '', phone_confirmed_at = now(), updated_at = now() WHERE id = user_id;
+    END IF;
   END IF;
   UPDATE users SET last_sign_in_at = now(), updated_at = now() WHERE id = user_id;
   PERFORM set_config('search_path', before, TRUE);
@@ -138,8 +154,7 @@ def render(expected: Expected) -> str:
 
 def _references(references: tuple[ExpectedReference, ...]) -> Iterator[str]:
     lines = []
-    for (table, column), found in groupby(references, key=lambda one: (one.table, one.column)):
-        said = sorted(f"{one.target} ON DELETE {one.on_delete} ON UPDATE {one.on_update}" for one in found)
+    for table, column, said in by_column(references):
         lines.append(
             f"SELECT is(\n  pg_temp.reference({literal(str(table))}, {literal(column)}),\n"
             f"  {literal(', '.join(said))},\n  {literal(f'{table}.{quote(column)} stores a user')}\n);\n"
@@ -158,8 +173,7 @@ def _mirrors(mirrors: tuple[ExpectedMirror, ...]) -> Iterator[str]:
 
 
 def _policies(table: QName, policies: tuple[Policy, ...]) -> str:
-    said = [f"{one.name} FOR {one.command.upper()} TO {', '.join(one.roles)}" for one in policies]
-    lines = ",\n".join(f"    {literal(text)}" for text in sorted(said))
+    lines = ",\n".join(f"    {literal(text)}" for text in sorted(map(policy_text, policies)))
     return (
         "SELECT is(\n  ARRAY(SELECT format('%s FOR %s TO %s', policyname, cmd, array_to_string(roles, ', '))"
         ' COLLATE "C" FROM pg_catalog.pg_policies\n'
@@ -169,24 +183,21 @@ def _policies(table: QName, policies: tuple[Policy, ...]) -> str:
 
 
 def _trigger(trigger: Trigger) -> str:
-    state = "A" if trigger.enabled == "always" else "O"
     says = f"the trigger {trigger.name} on {trigger.table} is there, and enabled"
     return (
         "SELECT is(\n  (SELECT tgenabled::TEXT FROM pg_catalog.pg_trigger\n"
         f"   WHERE tgrelid = to_regclass({literal(str(trigger.table))}) AND tgname = {literal(trigger.name)}),\n"
-        f"  '{state}',\n  {literal(says)}\n);\n"
+        f"  '{enabled_letter(trigger)}',\n  {literal(says)}\n);\n"
     )
 
 
 def _function(function: Function) -> str:
-    security = "DEFINER" if function.security_definer else "INVOKER"
-    settings = ", ".join(sorted(f"{name}={value}" for name, value in function.settings))
     return (
         "SELECT is(\n  (SELECT format('%s SECURITY %s %s', pg_get_userbyid(proowner),"
         " CASE WHEN prosecdef THEN 'DEFINER' ELSE 'INVOKER' END,\n"
         "                 array_to_string(ARRAY(SELECT unnest(proconfig) ORDER BY 1), ', '))\n"
         f"   FROM pg_catalog.pg_proc WHERE oid = to_regprocedure({literal(str(function.name))})),\n"
-        f"  {literal(f'{function.owner} SECURITY {security} {settings}')},\n"
+        f"  {literal(rights(function))},\n"
         f"  {literal(f'{function.name} has its owner, its rights and its search_path')}\n);\n"
     )
 

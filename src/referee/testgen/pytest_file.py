@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from referee.testgen.expected import MARK, Expected
+from referee.testgen.expected import MARK, Expected, by_column, enabled_letter, policy_text, rights
 
 NAME = "test_referee_users.py"
 
@@ -13,13 +13,14 @@ _WAYS = {
     "email": ("email", "Ada"),
     "email-bare": ("email", ""),
     "google": ("google", "Ada"),
+    "phone": ("phone", ""),
     "anonymous": ("anonymous", ""),
 }
 
 
 def render(expected: Expected) -> str:
     """The text of the file."""
-    parts = [_head(), *_references(expected), *_sign_ups(expected)]
+    parts = [_head(), *_references(expected), *_fillers(expected), *_policies(expected), *_sign_ups(expected)]
     return "\n\n".join(parts)
 
 
@@ -32,17 +33,58 @@ def _head() -> str:
 
 
 def _references(expected: Expected) -> Iterator[str]:
-    columns: dict[tuple[str, str], list[str]] = {}
-    for one in expected.references:
-        columns.setdefault((str(one.table), one.column), []).append(str(one.target))
-    single = [(table, column, targets[0]) for (table, column), targets in columns.items() if len(targets) == 1]
-    if single:
-        rows = "".join(f"    ({_text(table)}, {_text(column)}, {_text(to)}),\n" for table, column, to in single)
+    rows = "".join(
+        f"    ({_text(str(table))}, {_text(column)}, [{', '.join(map(_text, said))}]),\n"
+        for table, column, said in by_column(expected.references)
+    )
+    if rows:
         yield (
             f"REFERENCES = [\n{rows}]\n\n\n"
-            '@pytest.mark.parametrize(("table", "column", "target"), REFERENCES)\n'
-            "def test_a_column_that_stores_a_user_points_to_users(assert_references, table, column, target):\n"
-            "    assert_references(table, column, target)\n"
+            '@pytest.mark.parametrize(("table", "column", "keys"), REFERENCES)\n'
+            "def test_a_column_that_stores_a_user_points_to_users(referee_db, table, column, keys):\n"
+            "    assert referee_db.keys(table, column) == keys\n"
+        )
+
+
+def _fillers(expected: Expected) -> Iterator[str]:
+    """The triggers that fill mirrors, and their functions."""
+    fillers = [(one.trigger, one.function) for one in expected.mirrors if one.trigger and one.function]
+    triggers = dict.fromkeys(
+        f"    ({_text(str(trigger.table))}, {_text(trigger.name)}, {_text(enabled_letter(trigger))}),\n"
+        for trigger, _ in fillers
+    )
+    functions = dict.fromkeys(
+        f"    ({_text(f'{function.name}')}, {_text(rights(function))}),\n" for _, function in fillers
+    )
+    if fillers:
+        yield (
+            f"TRIGGERS = [\n{''.join(triggers)}]\n\n\n"
+            '@pytest.mark.parametrize(("table", "name", "state"), TRIGGERS)\n'
+            "def test_what_fills_the_copy_of_the_users_is_there_and_fires(referee_db, table, name, state):\n"
+            "    assert referee_db.trigger(table, name) == state\n"
+        )
+        yield (
+            f"FUNCTIONS = [\n{''.join(functions)}]\n\n\n"
+            '@pytest.mark.parametrize(("function", "rights"), FUNCTIONS)\n'
+            "def test_it_runs_with_the_rights_and_the_search_path_that_it_needs(referee_db, function, rights):\n"
+            "    assert referee_db.function(function) == rights\n"
+        )
+
+
+def _policies(expected: Expected) -> Iterator[str]:
+    rows = "".join(
+        f"    ({_text(str(one.mirror.table))}, [\n"
+        + "".join(f"        {_text(text)},\n" for text in sorted(map(policy_text, one.policies)))
+        + "    ]),\n"
+        for one in expected.mirrors
+        if one.policies
+    )
+    if rows:
+        yield (
+            f"POLICIES = [\n{rows}]\n\n\n"
+            '@pytest.mark.parametrize(("table", "policies"), POLICIES)\n'
+            "def test_users_may_do_with_their_copy_what_they_could(referee_db, table, policies):\n"
+            "    assert referee_db.policies(table) == policies\n"
         )
 
 

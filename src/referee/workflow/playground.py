@@ -47,12 +47,13 @@ from referee.workflow.scripts import script_of
 _FIRST_USER = 0x1000
 _SHOWN = 5
 
-# Name and target of every foreign key of a column; parameters: schema, table, column.
+# Name, target, actions and validity of every foreign key of a column; parameters: schema, table, column.
 _REFERENCES = """
     select k.conname, n.nspname, t.relname,
            array(select a.attname::text from unnest(k.confkey) with ordinality as part (number, place)
                  join pg_catalog.pg_attribute a on a.attrelid = k.confrelid and a.attnum = part.number
-                 order by part.place)
+                 order by part.place),
+           k.confdeltype::text, k.confupdtype::text, k.convalidated
     from pg_catalog.pg_constraint k
     join pg_catalog.pg_class t on t.oid = k.confrelid
     join pg_catalog.pg_namespace n on n.oid = t.relnamespace
@@ -60,6 +61,21 @@ _REFERENCES = """
     where k.contype = 'f' and k.conrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) and c.attname = %s
     order by k.conname
 """
+_TRIGGER = """
+    select g.tgenabled::text from pg_catalog.pg_trigger g
+    where g.tgrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) and g.tgname = %s
+"""
+_FUNCTION = """
+    select format('%%s SECURITY %%s %%s', pg_get_userbyid(f.proowner),
+                  case when f.prosecdef then 'DEFINER' else 'INVOKER' end,
+                  array_to_string(array(select unnest(f.proconfig) order by 1), ', '))
+    from pg_catalog.pg_proc f where f.oid = to_regprocedure(%s)
+"""
+_POLICIES = """
+    select format('%%s FOR %%s TO %%s', policyname, cmd, array_to_string(roles, ', '))
+    from pg_catalog.pg_policies where schemaname = %s and tablename = %s
+"""
+_ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
 Parameters = Sequence[object] | Mapping[str, object]
 
@@ -251,9 +267,34 @@ class Database:
 
     def references(self, table: str, column: str) -> list[tuple[str, Target]]:
         """Name and target of the foreign keys of a column; the table as SQL writes it. Raises UsageError."""
-        found = _table(table)
-        rows = self._as_superuser(_REFERENCES, [*found.table, column])
-        return [(name, Target(QName(schema, other), tuple(columns))) for name, schema, other, columns in rows]
+        rows = self._as_superuser(_REFERENCES, [*_table(table).table, column])
+        return [(name, Target(QName(schema, other), tuple(columns))) for name, schema, other, columns, *_ in rows]
+
+    def keys(self, table: str, column: str) -> list[str]:
+        """The foreign keys of one column, as ``public.users(id) ON DELETE CASCADE ON UPDATE NO ACTION``, with NOT VALID
+        behind it where that is so. Raises UsageError.
+        """
+        rows = self._as_superuser(_REFERENCES, [*_table(table).table, column])
+        return sorted(
+            f"{Target(QName(schema, other), tuple(columns))} ON DELETE {_ACTIONS[on_delete]} "
+            f"ON UPDATE {_ACTIONS[on_update]}{'' if is_valid else ' NOT VALID'}"
+            for _, schema, other, columns, on_delete, on_update, is_valid in rows
+            if len(columns) == 1
+        )
+
+    def trigger(self, table: str, name: str) -> str | None:
+        """The state of a trigger as ``pg_trigger.tgenabled`` has it, "O" for one that fires; None without one."""
+        rows = self._as_superuser(_TRIGGER, [*_table(table).table, name])
+        return str(rows[0][0]) if rows else None
+
+    def function(self, signature: str) -> str | None:
+        """Owner, rights and settings of a function: ``postgres SECURITY DEFINER search_path=""``; None without one."""
+        rows = self._as_superuser(_FUNCTION, [signature])
+        return str(rows[0][0]) if rows else None
+
+    def policies(self, table: str) -> list[str]:
+        """The policies of a table: ``Users see themselves FOR SELECT TO authenticated``. Raises UsageError."""
+        return sorted(str(text) for (text,) in self._as_superuser(_POLICIES, list(_table(table).table)))
 
     def close(self) -> None:
         """Gives the database back: what was done in it is gone."""

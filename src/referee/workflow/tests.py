@@ -41,7 +41,8 @@ def expected_of(path: str | os.PathLike[str] = ".", config: Config | None = None
 
 def _ways(settings: Settings) -> tuple[str, ...]:
     """The ways to sign up that the project allows."""
-    return tuple(way for way in pgtap.WAYS if way != "anonymous" or settings.anonymous_sign_ins)
+    allowed = {"anonymous": settings.anonymous_sign_ins, "phone": settings.phone_sign_ups}
+    return tuple(way for way in pgtap.WAYS if allowed.get(way, True))
 
 
 def write_tests(
