@@ -173,3 +173,63 @@ def test_a_reference_to_what_becomes_a_key_later_is_not_written_before() -> None
         retargeted(text)
     added = edited(text, [changes.AddForeignKey(QName("public", "songs"), ("by",), USERS)])
     assert added.index("add foreign key (by) references public.users") > added.index("add primary key")
+
+
+TWICE = "create table public.songs (by uuid references public.users{});\n"
+
+
+@pytest.mark.parametrize(
+    ("with_both", "without"),
+    [
+        (TWICE.format(" constraint again references public.users on delete cascade"), TWICE.format("")),
+        (TWICE.format(", constraint again foreign key (by) references public.users match full"), TWICE.format("")),
+        (
+            TWICE.format(", \n  constraint again\n foreign key (by) references public.users, at int"),
+            TWICE.format(", at int"),
+        ),
+        (
+            TWICE.format("")
+            + "alter table public.songs\n  add constraint again foreign key (by) references public.users"
+            " on delete set null;  -- oh\nselect 1;\n",
+            TWICE.format("") + "select 1;\n",
+        ),
+    ],
+)
+def test_the_second_of_two_keys_goes(with_both: str, without: str) -> None:
+    change = changes.DropConstraint(Ref("constraint", "public", "songs", "again"))
+    assert edited(MIRROR + with_both, [change]) == MIRROR + without
+
+
+def test_a_key_that_shares_its_statement_is_left() -> None:
+    text = "alter table public.songs add at int, add constraint again foreign key (by) references public.users;\n"
+    change = changes.DropConstraint(Ref("constraint", "public", "songs", "again"))
+    with pytest.raises(NotInPlaceError):
+        edited(MIRROR + TWICE.format("") + text, [change, change])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("by varchar(10) not null references public.bands", "by text not null references public.bands"),
+        (
+            "by CHARACTER VARYING (10) CONSTRAINT f REFERENCES public.bands",
+            "by text CONSTRAINT f REFERENCES public.bands",
+        ),
+        (
+            "by varchar(10), foreign key (by) references public.bands",
+            "by text, foreign key (by) references public.bands",
+        ),
+    ],
+)
+def test_a_column_takes_the_type_of_what_it_references(before: str, after: str) -> None:
+    bands = "create table public.bands (id text primary key);\n"
+    change = changes.AlterColumnType(Ref("column", "public", "songs", "by"), "text")
+    assert edited(f"{bands}create table public.songs ({before});\n", [change]) == (
+        f"{bands}create table public.songs ({after});\n"
+    )
+
+
+def test_a_type_with_a_default_is_left() -> None:
+    change = changes.AlterColumnType(Ref("column", "public", "songs", "by"), "bigint")
+    with pytest.raises(NotInPlaceError, match="values of its own"):
+        edited("create table public.songs (by int default 1);\n", [change])

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from referee.fixing.migration import plan_steps
 from referee.fixing.order import Dialect, Part, cut, text_of, way_back
 from referee.model import change as changes
-from referee.model.names import QName, Target
+from referee.model.names import QName, Ref, Target
 from referee.model.plan import Phase
+from referee.model.remedy import Mend
 from referee.postgres.server import Server
 from tests.fixing.sql import schema_of
 from tests.identity.sql import SYNC
@@ -153,3 +156,50 @@ def test_an_index_of_a_partitioned_table_is_built_partition_by_partition(server:
             for sql in step.undo or ():
                 session.run(sql)
         assert session.value("select count(*) from pg_index where indrelid = 'public.events_1'::regclass") == 0
+
+
+@pytest.mark.parametrize(("former", "wanted"), [("varchar(10)", "text"), ("varchar(10)", "character varying(20)")])
+def test_a_type_that_keeps_the_rows_is_changed(former: str, wanted: str, server: Server, database: str) -> None:
+    text = f"create table public.bands (id {wanted} primary key);\n"
+    text += f"create table public.songs (by {former} references public.bands);\n"
+    change = changes.AlterColumnType(Ref("column", "public", "songs", "by"), wanted)
+    [step] = plan_steps(schema_of(text), [change], {}, named).steps
+    with server.connect(database, server.superuser) as session:
+        session.run(f"{text} insert into bands values ('a'); insert into songs values ('a')")
+        place = "select pg_relation_filenode('public.songs')"
+        before = session.value(place)
+        session.run(step.sql)
+        assert session.value(place) == before
+        assert session.value("select by from public.songs") == "a"
+
+
+@pytest.mark.parametrize(
+    ("former", "wanted"), [("int", "bigint"), ("varchar(20)", "character varying(10)"), ("text", "uuid")]
+)
+def test_a_type_that_needs_the_rows_written_anew_is_left_to_a_person(former: str, wanted: str) -> None:
+    change = changes.AlterColumnType(Ref("column", "public", "songs", "by"), wanted)
+    found = plan_steps(schema_of(f"create table public.songs (by {former});"), [change], {}, named)
+    assert found.steps == ()
+    assert f"type {wanted}" in found.failed[change]
+
+
+def test_a_disabled_trigger_fires_again_and_a_rewritten_function_goes_back(server: Server, database: str) -> None:
+    body = "begin insert into users (id) values (new.id); return new; end"
+    text = TEXT + f"create function public.f() returns trigger language plpgsql as $$ {body} $$;\n"
+    text += "create trigger t after insert on public.songs for each row execute function public.f();\n"
+    text += "alter table public.songs disable trigger t;\n"
+    trigger, function = Ref("trigger", "public", "songs", "t"), Ref("function", "public", "f", "()")
+    repair = changes.RepairSyncFunction(function, trigger, ("run it as owner",), (Mend("missing-privilege"),))
+    found = plan_steps(schema_of(text), [changes.EnableTrigger(trigger), repair], {}, named)
+    facts = "select prosecdef, proconfig, tgenabled = 'D' from pg_proc join pg_trigger on tgfoid = pg_proc.oid "
+    facts += "where proname = 'f'"
+    with server.connect(database, server.superuser) as session:
+        session.run(text)
+        before = session.rows(facts)
+        for step in found.steps:
+            session.run(step.sql)
+        assert session.rows(facts) == [(True, ['search_path=""'], False)]
+        for step in reversed(found.steps):
+            for sql in step.undo or ():
+                session.run(sql)
+        assert session.rows(facts) == before == [(False, None, True)]

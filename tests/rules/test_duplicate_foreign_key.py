@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from referee.model.change import DropConstraint
+from referee.model.change import DropConstraint, Safety
 from referee.model.finding import Severity
 from referee.rules.duplicate_foreign_key import DuplicateForeignKey
 from tests.rules.checking import problems
@@ -21,10 +21,12 @@ def test_the_generated_second_name_is_the_duplicate() -> None:
     assert problem.related[0].place.ref.part == "songs_band_fkey"
 
 
-def test_two_actions_are_a_warning_without_a_remedy() -> None:
+def test_two_actions_are_a_warning_and_a_question() -> None:
     add = "alter table public.songs add constraint k foreign key (band) references public.bands (id) on delete cascade;"
     [problem] = problems(RULE, BANDS + SONGS + add)
-    assert (problem.severity, problem.remedy) == (Severity.WARNING, None)
+    assert problem.severity is Severity.WARNING
+    assert problem.remedy is not None
+    assert problem.remedy.safety is Safety.SHOW_ONLY
     assert "ON DELETE NO ACTION" in problem.consequence
     assert "ON DELETE CASCADE" in problem.consequence
 

@@ -203,18 +203,34 @@ def _definition_end(editor: Editor, span: Span) -> int:
 
 
 def _drop_constraint(editor: Editor, change: changes.DropConstraint) -> Iterator[Edit]:
-    """The key's own text, where it stands in a column's definition."""
+    """The key's own text: in a column's definition, as an element of CREATE TABLE, or by an ALTER TABLE of its own."""
     ref = change.constraint
     key = _foreign_key(editor.schema, ref)
     span, whole = editor.anchor(ref), editor.origins.definitions.get(ref)
+    if key is None or whole is None:
+        raise NotInPlaceError(f"{ref} is not written as a foreign key")
     text = editor.text(span.path)
-    start = span.start if whole is None else whole.start
-    if key is None or text[start : start + 10].lower() != "references":
-        raise NotInPlaceError(f"{ref} is not written inside a column's definition")
-    end = clause.tail(text, span.end).end
+    start, end = whole.start, clause.tail(text, span.end).end
     while start and text[start - 1].isspace():
         start -= 1
-    yield Edit(span.path, start, end, "")
+    if "foreign" not in text[whole.start : span.start].lower():
+        yield Edit(span.path, start, end, "")
+    elif text[start - 1 : start] == ",":
+        yield Edit(span.path, start - 1, end, "")
+    else:
+        yield _drop_statement(editor, ref, whole, end)
+
+
+def _drop_statement(editor: Editor, ref: Ref, whole: Span, end: int) -> Edit:
+    """The whole ALTER TABLE ... ADD of a key."""
+    text = editor.text(whole.path)
+    statements = editor.origins.statements.get(ref, ())
+    statement = next((one for one in statements if one.path == whole.path and one.start < whole.start < one.end), None)
+    lead = text[statement.start : whole.start].lower() if statement is not None else ""
+    is_alone = lead.split()[:2] == ["alter", "table"] and lead.split()[-1] == "add" and "," not in lead
+    if statement is None or not is_alone or text[end : statement.end].strip():
+        raise NotInPlaceError(f"{ref} is not written alone")
+    return Edit(whole.path, statement.start, editor.behind(statement), "")
 
 
 def _foreign_key(schema: Schema, ref: Ref) -> ForeignKey | None:

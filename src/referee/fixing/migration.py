@@ -7,6 +7,7 @@ longer than a change of the catalog.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -571,6 +572,40 @@ def _enable_trigger(planner: _Planner, change: changes.EnableTrigger) -> None:
     )
 
 
+_VARYING = re.compile(r"character varying\((\d+)\)")
+
+
+def _alter_column_type(planner: _Planner, change: changes.AlterColumnType) -> None:
+    """Only where the rows stay as they are: else nobody could use the table while it is written anew."""
+    ref = change.column
+    column = planner.table(ref.owner).column(ref.part)
+    sql = _alter(ref.owner, f"alter column {quote(ref.part)} type {clauses.type_name(change.type)}")
+    if column is None or not _keeps_rows(column.type, change.type):
+        raise UnwritableError(f"it writes {ref.owner} anew while nobody can use it, so choose the hour for it: {sql}")
+    planner.steps.append(
+        Step(
+            Phase.EXPAND,
+            sql,
+            f"{ref} holds all that it may reference",
+            (Lock(ref.owner, "ACCESS EXCLUSIVE"),),
+            alone=True,
+            repeatable=True,
+            hazards=(_QUEUE.format(Timeouts().lock),),
+            undo=None,
+        )
+    )
+
+
+def _keeps_rows(former: str, wanted: str) -> bool:
+    """Whether a type takes the values of another as they are stored (PostgreSQL 18, ALTER TABLE, Notes)."""
+    one, other = _VARYING.fullmatch(former), _VARYING.fullmatch(wanted)
+    if one is None and former != "character varying":
+        return False
+    if wanted in ("text", "character varying"):
+        return True
+    return one is not None and other is not None and int(other[1]) >= int(one[1])
+
+
 def _default_back(ref: Ref, column: Column | None) -> tuple[str, ...]:
     if column is None or column.default is None:
         return ()
@@ -604,4 +639,5 @@ _PLANNERS: dict[type, Callable[[_Planner, Any], None]] = {
     changes.DropDefault: _drop_default,
     changes.RepairSyncFunction: _repair_sync_function,
     changes.EnableTrigger: _enable_trigger,
+    changes.AlterColumnType: _alter_column_type,
 }

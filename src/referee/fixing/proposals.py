@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from referee.model import change as changes
 from referee.model.change import Change, Safety
 from referee.model.finding import Finding
-from referee.model.names import Ref
+from referee.model.names import Ref, Target
 from referee.model.plan import Question
 from referee.model.repair import Proposal
 from referee.model.schema import ForeignKey, Schema
@@ -67,6 +67,8 @@ def _why_left(question: Question | None) -> str:
 
 
 def _decide(change: Change, schema: Schema, answers: Mapping[str, str]) -> tuple[Question | None, tuple[Change, ...]]:
+    if isinstance(change, changes.DropConstraint):
+        return _which_goes(change, schema, answers)
     if not isinstance(change, changes.SetOnDelete):
         return None, ()
     key = change.key
@@ -80,6 +82,32 @@ def _decide(change: Change, schema: Schema, answers: Mapping[str, str]) -> tuple
         loosened = [changes.SetNotNull(Ref("column", *key.table, column.name), False) for column in refusing]
         return question, (replace(change, action="SET NULL"), *loosened)
     return question, ()
+
+
+def _which_goes(
+    change: changes.DropConstraint, schema: Schema, answers: Mapping[str, str]
+) -> tuple[Question | None, tuple[Change, ...]]:
+    """Of two keys that say the same but for their actions, one can go; only the project knows which was meant."""
+    table = schema.table(change.constraint.owner)
+    keys = table.foreign_keys if table is not None else ()
+    second = next((key for key in keys if key.ref == change.constraint), None)
+    if second is None:
+        return None, ()
+    pairs = set(zip(second.columns, second.target.columns, strict=False))
+    same = [
+        key
+        for key in keys
+        if key.target.table == second.target.table and set(zip(key.columns, key.target.columns, strict=False)) == pairs
+    ]
+    known = {f"drop {key.name}": key for key in same}
+    id_ = f"duplicate {change.constraint}"
+    says = "; ".join([f"{key.name} says ON DELETE {key.on_delete} ON UPDATE {key.on_update}" for key in same])
+    reason = f"They say different things ({says}), and only you know which was meant; the first to act wins."
+    given = answers.get(id_)
+    answer = given if given is not None and given in known else _LEAVE
+    text = f"Which of the keys from {Target(second.table, second.columns)} to {second.target} goes?"
+    question = Question(id_, text, _LEAVE, reason, (*known, _LEAVE), answer)
+    return question, (changes.DropConstraint(known[answer].ref),) if answer in known else ()
 
 
 def _what_becomes_of(key: ForeignKey, schema: Schema, answers: Mapping[str, str]) -> Question:

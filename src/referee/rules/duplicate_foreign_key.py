@@ -6,7 +6,7 @@ from referee.model.finding import Note, Problem, Severity
 from referee.model.identity import Identities
 from referee.model.names import QName, Target, clip
 from referee.model.origins import Place
-from referee.model.remedy import DropConstraint, Remedy
+from referee.model.remedy import DropConstraint, Remedy, Safety
 from referee.model.schema import ForeignKey, Schema, Table
 from referee.rules.base import Rule
 
@@ -99,5 +99,5 @@ def _problem(key: ForeignKey, kept: ForeignKey) -> Problem:
         columns=key.columns,
         target=key.target,
         related=(Note("the same reference is declared here", Place(kept.ref)),),
-        remedy=Remedy(DropConstraint(key.ref)) if same else None,
+        remedy=Remedy(DropConstraint(key.ref), Safety.UNSAFE if same else Safety.SHOW_ONLY),
     )
