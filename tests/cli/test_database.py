@@ -301,6 +301,13 @@ def test_nothing_is_set_for_other_clients_behind_a_pooler(capsys: pytest.Capture
     assert asked.endswith("commit")
 
 
+@pytest.mark.parametrize(
+    ("port", "advice"), [("99999", "A port is a number from 1 to 65535"), ("1", "No server listens there")]
+)
+def test_a_port_that_cannot_be_right(port: str, advice: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert advice in fails(capsys, "check", "--db", f"postgresql://me@127.0.0.1:{port}/app")
+
+
 def test_a_socket_path_that_is_too_long_to_connect(capsys: pytest.CaptureFixture[str]) -> None:
     said = fails(capsys, "check", "--db", f"host=/tmp/{'x' * 120} dbname=app")
     assert "Name a folder with a shorter path as host" in said

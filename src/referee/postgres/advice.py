@@ -99,12 +99,14 @@ def _absent(failure: _Failure) -> str | None:
         return "Services are looked up in ~/.pg_service.conf, or in the file that PGSERVICEFILE names."
     if failure.says(r"invalid response to SSL negotiation|unexpected response|expected authentication request"):
         return "What listens there is no Postgres: check host and port."
+    if failure.says(r"invalid port number"):
+        return "A port is a number from 1 to 65535."
     if failure.says(r"socket path.*too long"):
         return "Name a folder with a shorter path as host."
     if failure.says(r"connection refused|no such file or directory"):
         return (
             "No server listens there. Is it running, and are host and port right? "
-            "(The local stack of Supabase listens on port 54322.)"
+            "The local stack of Supabase listens on port 54322."
         )
     if failure.says(r"time-?out|timed out"):
         return (

@@ -12,6 +12,7 @@ from pathlib import Path
 from referee.errors import UsageError
 from referee.identity import identify
 from referee.model.identity import Identity
+from referee.model.names import QName
 from referee.model.rehearsal import (
     Conditions,
     Deletion,
@@ -43,6 +44,7 @@ from referee.rehearse.migrating import race_of_migrations
 from referee.rehearse.races import race_of_arrival
 from referee.rehearse.references import Prober, probe_all
 from referee.rehearse.stage import LIMITS, Stage, stage_on
+from referee.rehearse.versions import triggers_of_cascades
 from referee.rehearse.worlds import Worlds
 from referee.render.prove_psql import Project, Scene, file_names, scenes
 from referee.render.prove_psql import render as render_script
@@ -216,6 +218,7 @@ class _Rehearsing:
                     for one in strangers
                 ),
                 *self._unverified(outcome),
+                *self._depends_on_version(schema, identities[0].source.table),
                 *self._imitated(schema, outcome),
             ),
         )
@@ -288,6 +291,12 @@ class _Rehearsing:
         with self.server.connect(self.migrated, self.server.superuser) as session:
             found = list(rests_on_stand_ins(session, schema, self.platform, outcome.stand_ins))
         return [*refused_through_the_api(schema, self.reading.replayed.origins), *found]
+
+    def _depends_on_version(self, schema: Schema, source: QName) -> Iterator[Unverified]:
+        """Triggers that another version runs as somebody else."""
+        wanted, origins = self.reading.migrations.major_version, self.reading.replayed.origins
+        deleter = self.platform.sign_up_role
+        return triggers_of_cascades(schema, source, deleter, origins, self.server.major, wanted)
 
     def _unverified(self, outcome: Outcome) -> list[Unverified]:
         """What the verdicts leave open, whatever they are."""
