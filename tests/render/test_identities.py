@@ -34,6 +34,9 @@ Writes: where the database itself stores an identity, and the keys it reaches
   auth.uid()  in the default of public.x.y
     no user reference
 
+note: This comment suppresses nothing.
+note: By the way.
+
 Read bandbook: 1 file, 4 statements, 3 tables. Not known: 1 name that no file creates; 5 pieces of
 SQL that are built at run time; 1 file or folder that was skipped (`referee check` lists them).
 """

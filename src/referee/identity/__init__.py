@@ -21,14 +21,15 @@ class IdentityOptions:
     """What is known beforehand.
 
     ``sources`` are the tables that own identities; None stands for the platform's, an empty tuple for none.
-    ``canonical`` names the tables that user references should point to, ``mirrors`` tables that are mirrors whatever
-    the evidence; a target without columns stands for the primary key.
+    ``canonical`` names the tables that user references should point to, ``canonical_of`` those for one source alone,
+    ``mirrors`` tables that are mirrors whatever the evidence; a target without columns stands for the primary key.
     """
 
     platform: Platform
     sources: tuple[Target, ...] | None = None
     canonical: tuple[Target, ...] = ()
     mirrors: tuple[Target, ...] = ()
+    canonical_of: tuple[tuple[Target, Target], ...] = ()
 
     @property
     def wanted_sources(self) -> tuple[Target, ...]:
@@ -36,6 +37,11 @@ class IdentityOptions:
             return self.sources
         own = self.platform.identity_source
         return () if own is None else (own,)
+
+    def wished(self, source: Target) -> tuple[Target, ...]:
+        """The canonical tables for a source, those that are for it alone first."""
+        own = [to for of, to in self.canonical_of if of.table == source.table and of.columns in ((), source.columns)]
+        return (*own, *self.canonical)
 
     def writer(self, source: Target) -> Writer:
         """Who writes the rows of a source: the platform's sign-up for its own, any request for a project's."""
@@ -82,7 +88,7 @@ def _existing(schema: Schema, wanted: Target) -> Target | None:
 def _identities_of(schema: Schema, source: Target, options: IdentityOptions) -> Iterator[Identity]:
     writer = options.writer(source)
     stored = find_stored(schema, source, writer)
-    mirrors = find_mirrors(schema, source, stored, (*options.mirrors, *options.canonical))
+    mirrors = find_mirrors(schema, source, stored, (*options.mirrors, *options.wished(source)))
     stored += find_stored_by(schema, (mirror.table for mirror in mirrors), writer)
     mirrors += find_chained_mirrors(schema, source, mirrors, stored)
     groups = group_by_schema(mirrors, user_keys(schema, source, mirrors))
@@ -93,7 +99,7 @@ def _identities_of(schema: Schema, source: Target, options: IdentityOptions) -> 
 def _identity(
     schema: Schema, source: Target, group: Group, writer: Writer, stored: Sequence[Stored], options: IdentityOptions
 ) -> Identity:
-    decision, references = judge(schema, source, group.mirrors, group.keys, options.canonical)
+    decision, references = judge(schema, source, group.mirrors, group.keys, options.wished(source))
     mirrors: tuple[Mirror, ...] = group.mirrors
     bare = Identity(
         source=source,

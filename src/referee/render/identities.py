@@ -27,13 +27,21 @@ _WHERE = {"trigger": "in the trigger function", "default": "in the default of", 
 def render(diagnosis: Diagnosis, *, width: int = 100, paint: Paint = no_paint) -> str:
     """Each identity: its canonical table and why, its mirrors with the evidence, its references, and its writes."""
     if not diagnosis.identities.all:
-        return (
+        none = (
             f"There is no identity in {clean(in_words(diagnosis.subject.name))}: no table that could be its source was "
-            "found. Name one with --source TABLE.\n"
+            "found. Name one with --source TABLE."
         )
+        return "\n".join([*_notices(diagnosis, width), none]) + "\n"
     page = _Page(diagnosis.origins, width, paint)
     lines = [line for identity in diagnosis.identities.all for line in page.identity(identity)]
-    return "\n".join([*lines, *_scope(diagnosis, width)]) + "\n"
+    return "\n".join([*lines, *_notices(diagnosis, width), *_scope(diagnosis, width)]) + "\n"
+
+
+def _notices(diagnosis: Diagnosis, width: int) -> Iterator[str]:
+    for notice in diagnosis.notices:
+        yield from wrap(f"note: {clean(notice.message)}", width, "")
+    if diagnosis.notices:
+        yield ""
 
 
 class _Page:

@@ -26,6 +26,7 @@ from referee.workflow.contributions import Contributions
 from referee.workflow.host import host_of
 from referee.workflow.locate import in_order, locate
 from referee.workflow.suppress import suppress
+from referee.workflow.unheeded import unheeded
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def diagnose(
     findings = examine(facts.schema, identities, facts.origins, config, fixtures, facts.history)
     ran = tuple(rule.id for rule in config.rules if fixtures is not None or not isinstance(rule, FixtureRule))
     suppression = suppress(findings, facts.origins.sources.values(), ran)
-    notices += suppression.notices
+    notices += (*unheeded(config, identities), *suppression.notices)
     left, baselined = suppression.findings, 0
     if config.baseline is not None:
         comparison = compare(left, read_baseline(config.baseline), ran)
@@ -173,4 +174,9 @@ def diagnose(
 
 def identity_options(config: Config, host: Platform) -> IdentityOptions:
     """What the configuration says about identities."""
-    return IdentityOptions(host, config.sources, tuple(canonical.target for canonical in config.canonical))
+    return IdentityOptions(
+        host,
+        config.sources,
+        tuple(wish.target for wish in config.canonical if wish.source is None),
+        canonical_of=tuple((wish.source, wish.target) for wish in config.canonical if wish.source is not None),
+    )
