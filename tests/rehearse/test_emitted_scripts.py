@@ -16,7 +16,7 @@ from referee.postgres.server import Server
 from referee.render.prove_psql import Scene, file_names
 from referee.workflow.config import Config
 from referee.workflow.prove import Proof, Wish, emit, prove
-from tests.bandbook import RIGHT_LINES, Variant
+from tests.bandbook import RIGHT_LINES, VARIANTS, Variant
 
 pytestmark = pytest.mark.server
 
@@ -57,18 +57,19 @@ def assert_fails_alike(psql: str, server: Server, script: Path) -> None:
 
 
 @pytest.mark.parametrize("psql", list(psqls()))
-@pytest.mark.parametrize("variant", ["broken", "fixed"])
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_each_failure_of_bandbook(
     psql: str, variant: Variant, proofs: Callable[[Variant], Proof], server: Server, tmp_path: Path
 ) -> None:
     scripts = emit(proofs(variant), tmp_path)
     names = {script.name for script in scripts}
+    assert len(names) == len(list(proofs(variant).rehearsals[0].failures()))
     if variant == "broken":
         assert {
             f"reference-public.{table}.{table}_{column}_fkey.sql" for table, column in RIGHT_LINES.values()
         } <= names
         assert {"flow-profile-write.sql", "deletion.sql", "write-insert-public.songs.songs_stamp_creator.sql"} <= names
-    else:
+    elif variant == "fixed":
         assert {"flow-sign-up-phone.sql", "flow-sign-up-anonymous.sql", "flow-outliving-token.sql"} <= names
     for script in scripts:
         assert_fails_alike(psql, server, script)
@@ -84,6 +85,41 @@ def test_a_database_that_has_the_tables_is_left_as_it_is(
         done = replay(psql, server, second, database)
     assert done.returncode == 3
     assert len([line for line in done.stderr.splitlines() if "ERROR:" in line]) == 1
+
+
+ELSEWHERE = """
+create table public.profiles (id uuid primary key references auth.users (id) on delete cascade);
+create table public.projects (id int generated always as identity, owner uuid not null references auth.users (id));
+create table public.log (id int generated always as identity, actor uuid references public.profiles (id));
+create function public.log_project() returns trigger language plpgsql security definer set search_path = '' as $$
+begin
+  insert into public.log (actor) values (auth.uid());
+  return new;
+end $$;
+create trigger log_project after insert on public.projects for each row execute function public.log_project();
+create table public.reviews (
+  author uuid not null references public.profiles (id),
+  reviewer uuid not null references public.profiles (id),
+  check (author <> reviewer)
+);
+"""
+
+
+def test_an_insert_that_fails_in_another_table_and_one_that_names_two_users(server: Server, tmp_path: Path) -> None:
+    folder = tmp_path / "supabase" / "migrations"
+    folder.mkdir(parents=True)
+    (folder / "1_elsewhere.sql").write_text(ELSEWHERE, encoding="utf-8")
+    proof = prove(tmp_path, Config(cache=False), Wish(("references", "service-role-write"), races=False))
+    found = {script.name: script for script in emit(proof, tmp_path / "out")}
+    assert set(found) == {
+        "insert-into-public.projects.sql",
+        "reference-public.log.log_actor_fkey.sql",
+        "reference-public.reviews.reviews_author_fkey.sql",
+        "reference-public.reviews.reviews_reviewer_fkey.sql",
+    }
+    assert "log_actor_fkey" in expectation(found["insert-into-public.projects.sql"])[1]
+    for script in found.values():
+        assert_fails_alike(next(psqls()), server, script)
 
 
 HOSTILE = """

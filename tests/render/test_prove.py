@@ -193,10 +193,10 @@ def test_what_refuses_an_insert_whoever_makes_it_is_named() -> None:
     rehearsal = replace(REHEARSAL, references=(ReferenceResult(KEY, "created_by", {"fresh-sign-up": stopped}),))
     words = " ".join(prove_text.render([rehearsal], "bandbook", columns=120).split())
     said = (
-        "an insert into public.bands fails, whoever makes it, in public.log, which it does not name: 23503 no such user"
+        "an insert into public.bands fails whoever makes it, in public.log, which it does not name: 23503 no such user"
     )
     assert f"FAIL {said} Raised by public.handle_new_user(), line 3" in words
-    assert "fails, whoever makes it, in public.log: 23503 no such user, raised by" in prove_markdown.render(
+    assert "fails whoever makes it, in public.log: 23503 no such user, raised by" in prove_markdown.render(
         [rehearsal], "bandbook"
     )
 

@@ -341,14 +341,24 @@ class Rehearsal:
 
     def failing_inserts(self) -> dict[QName, Failure]:
         """Tables into which a user's own insert fails although the key that was tried is satisfied, and how."""
-        found: dict[QName, Failure] = {}
+        verdicts = self.misled().items()
+        return {table: one.first.failure for table, one in verdicts if one.first is not None and one.first.failure}
+
+    def misled(self) -> dict[QName, WorldVerdict]:
+        """The verdicts behind that: the first of each table."""
+        found: dict[QName, WorldVerdict] = {}
         for reference in self.tried:
             for world in PRODUCTION:
                 verdict = reference.worlds.get(world)
-                first = verdict.first if verdict is not None and not is_broken(verdict) else None
-                if first is not None and first.failure is not None and first.refused_by is None:
-                    found.setdefault(reference.key.table, first.failure)
+                if verdict is not None and is_misled(verdict):
+                    found.setdefault(reference.key.table, verdict)
         return found
+
+
+def is_misled(verdict: WorldVerdict) -> bool:
+    """Whether the key is satisfied, but who would write was stopped by something that is neither grant nor policy."""
+    first = verdict.first if not is_broken(verdict) else None
+    return first is not None and first.failure is not None and first.refused_by is None
 
 
 def is_broken(verdict: WorldVerdict) -> bool:

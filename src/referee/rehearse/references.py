@@ -16,6 +16,8 @@ from referee.model.rehearsal import (
     World,
     WorldVerdict,
     WriteResult,
+    is_broken,
+    is_misled,
 )
 from referee.model.schema import ForeignKey, Schema
 from referee.platforms import Platform
@@ -230,10 +232,11 @@ class Prober:
         beside: Sequence[str] = (),
     ) -> tuple[Step, ...]:
         """The whole way to a failure, to be replayed elsewhere."""
-        if verdict.outcome not in ("fail", "overwritten") or verdict.acting is None:
+        acting = verdict.acting if is_broken(verdict) else verdict.first.acting if verdict.first is not None else None
+        if acting is None or not (is_broken(verdict) or is_misled(verdict)):
             return ()
         needed = self.base.steps_for([CONTROL], rows, (statement, *beside))
-        acts = self._act(verdict.acting, scene.person)
+        acts = self._act(acting, scene.person)
         probe = [
             "begin",
             *beside,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from referee.model.names import QName
 from referee.model.rehearsal import (
     WORLDS,
     Deletion,
@@ -17,7 +18,7 @@ from referee.model.rehearsal import (
     WorldVerdict,
 )
 from referee.render.plain import clean, count
-from referee.render.prove_text import HEADS, difference, mark, open_point, orders, turns
+from referee.render.prove_text import HEADS, by_failure, difference, mark, open_point, orders, turns
 
 
 def render(rehearsals: Sequence[Rehearsal], name: str) -> str:
@@ -98,19 +99,24 @@ def _elsewhere(rehearsal: Rehearsal) -> Iterator[str]:
     """Inserts that fail by something other than the key that was tried, and who may not write what."""
     causes = {"privilege": "lacks the grant to insert into", "row-security": "is refused by row security in"}
     found = [
-        f"- an insert into {_text(str(table))} {who} in {_text(str(failure.table or table))}: {_text(_raised(failure))}"
-        for who, inserts in (
-            ("by the user fails", rehearsal.failing_inserts()),
-            ("fails, whoever makes it,", rehearsal.stopped_inserts()),
+        f"- {what.format(_tables(tables))}{_elsewhere_than(tables, failure)}: {_text(_raised(failure))}"
+        for what, inserts in (
+            ("an insert by the user into {} fails", rehearsal.failing_inserts()),
+            ("an insert into {} fails whoever makes it", rehearsal.stopped_inserts()),
         )
-        for table, failure in inserts.items()
+        for failure, tables in by_failure(inserts).items()
     ]
-    found += [
-        f"- {_text(role)} {causes[by]} {_text(', '.join(map(str, tables)))}"
-        for (role, by), tables in rehearsal.refusals().items()
-    ]
+    found += [f"- {_text(role)} {causes[by]} {_tables(tables)}" for (role, by), tables in rehearsal.refusals().items()]
     if found:
         yield from ("", *found)
+
+
+def _tables(tables: Sequence[QName]) -> str:
+    return _text(", ".join(map(str, tables)))
+
+
+def _elsewhere_than(tables: Sequence[QName], failure: Failure) -> str:
+    return f", in {_text(str(failure.table))}" if failure.table not in (None, *tables) else ""
 
 
 def _writes(rehearsal: Rehearsal) -> Iterator[str]:

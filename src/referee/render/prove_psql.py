@@ -62,6 +62,10 @@ def scenes(rehearsal: Rehearsal) -> Iterator[Scene]:
                 title = f"{reference.key.ref} in the world {world}, as {verdict.acting}"
                 yield Scene(f"reference-{reference.key.ref}", title, _expected(verdict), verdict.steps)
                 break
+    for table, verdict in rehearsal.misled().items():
+        if verdict.first is not None and verdict.first.failure is not None:
+            title = f"insert into {table}, as {verdict.first.acting}"
+            yield Scene(f"insert-into-{table}", title, _said(verdict.first.failure), verdict.steps)
     for write in rehearsal.writes:
         for world in PRODUCTION:
             verdict = write.worlds.get(world)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from referee.model.names import quote
+from referee.model.names import QName, quote
 from referee.model.rehearsal import (
     PRODUCTION,
     WORLDS,
@@ -235,13 +235,14 @@ class _Page:
 
     def _elsewhere(self) -> Iterator[str]:
         """Inserts that fail although the key that was tried is satisfied, mostly in a table that they do not name."""
-        for who, inserts in (
-            ("by the user fails", self.rehearsal.failing_inserts()),
-            ("fails, whoever makes it,", self.rehearsal.stopped_inserts()),
+        for what, inserts in (
+            ("an insert by the user into {} fails", self.rehearsal.failing_inserts()),
+            ("an insert into {} fails whoever makes it", self.rehearsal.stopped_inserts()),
         ):
-            for table, failure in inserts.items():
-                where = f" in {failure.table}, which it does not name" if failure.table not in (None, table) else ""
-                yield from self._hanging("FAIL", "error", f"an insert into {table} {who}{where}: {_said(failure)}")
+            for failure, tables in by_failure(inserts).items():
+                where = f", in {failure.table}, which it does not name" if failure.table not in (None, *tables) else ""
+                said = what.format(", ".join(map(str, tables)))
+                yield from self._hanging("FAIL", "error", f"{said}{where}: {_said(failure)}")
                 yield from self._raised(failure, " " * 10)
 
     # Writes of triggers
@@ -371,6 +372,14 @@ class _Page:
         left = len(self.rehearsal.unverified) - len(shown)
         if left:
             yield f"  and {left} more that the verdicts leave open (--verbose lists them)"
+
+
+def by_failure(inserts: Mapping[QName, Failure]) -> dict[Failure, list[QName]]:
+    """The tables of each failure."""
+    found: dict[Failure, list[QName]] = {}
+    for table, failure in inserts.items():
+        found.setdefault(replace(failure, detail=None), []).append(table)
+    return found
 
 
 def open_point(one: Unverified) -> str:
