@@ -227,3 +227,15 @@ def test_files_that_are_no_plans(tmp_path: Path, text: str | None, message: str)
         file.write_text(text)
     with pytest.raises(ReadError, match=message):
         read_plan(file)
+
+
+def test_rows_that_a_new_key_does_not_take_are_named(server: Server, database: str, session: Session) -> None:
+    session.run("create table public.pages (note int); insert into public.pages values (1), (7)")
+    plan = Plan("", (step("alter table public.pages add foreign key (note) references public.notes"),))
+    trouble = run(server, database, plan).steps[0].trouble
+    assert trouble is not None
+    assert 'Key (note)=(7) is not present in table "notes".' in trouble
+    assert "`referee repair --execute` puts them right; then run the plan again" in trouble
+    session.run("delete from public.pages where note = 7")
+    again = run(server, database, plan)
+    assert (again.resumed, states(again)) == (True, ["done"])

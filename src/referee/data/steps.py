@@ -80,7 +80,7 @@ class Stepper:
                 return None
             except FailedStatementError as error:
                 if error.sqlstate not in IN_THE_WAY or time.monotonic() >= give_up:
-                    return f"{error.report.message} ({error.sqlstate})"
+                    return _trouble(error)
                 self._tell(f"step {number}: {error.report.message}; trying again")
                 was_begun = not step.in_transaction
                 time.sleep(pause)
@@ -142,6 +142,18 @@ class Stepper:
             if session.in_transaction:
                 session.run("rollback")
             raise
+
+
+def _trouble(error: FailedStatementError) -> str:
+    """Why a step failed, and what to do where rows are to blame."""
+    said = f"{error.report.message} ({error.sqlstate})"
+    if error.sqlstate != "23503":
+        return said
+    detail = f" {error.report.detail}" if error.report.detail else ""
+    return (
+        f"{said}.{detail} Such rows have to be repaired first: `referee scan` finds them, `referee repair --execute` "
+        "puts them right; then run the plan again, and it goes on here"
+    )
 
 
 def _limits(step: Step) -> tuple[tuple[str, str], ...]:

@@ -98,7 +98,20 @@ def read_subject(url: str, config: Config | None = None, password: str | None = 
     refuse_transaction_pooler(url)
     refuse_shared_session(open_session)
     schema, host = read_database(url, config, password)
+    schema = _without_journals(schema)
     return Subject(url, open_session, schema, identify(schema, identity_options(config, host)), host.name)
+
+
+def _without_journals(schema: Schema) -> Schema:
+    """The schema without what repairs keep in it: their journals, and the rows that were moved out of the way."""
+    kept = {
+        name.schema
+        for name, table in schema.tables.items()
+        if name.name == "run" and table.column("wish") is not None and QName(name.schema, "pairs") in schema.tables
+    }
+    if not kept:
+        return schema
+    return replace(schema, tables={name: one for name, one in schema.tables.items() if name.schema not in kept})
 
 
 def scan_subject(subject: Subject, wish: ScanWish, tell: Tell, began: float | None = None) -> Scan:
@@ -142,24 +155,12 @@ def questions(subject: Subject, wish: ScanWish) -> Iterator[Question]:
                 yield mails
     if wish.identities:
         return
-    own = journals(subject.schema)
     for key in sorted(subject.schema.foreign_keys(), key=lambda key: key.ref):
-        if key.table.schema in own:
-            continue
         if key.target.columns and (wish.managed or not _is_platforms(subject.schema, key)):
             yield ask_for.orphans(key)
     for problem in UndeclaredReference().check(subject.schema, subject.identities):
-        if problem.table is not None and problem.expected_target is not None and problem.table.schema not in own:
+        if problem.table is not None and problem.expected_target is not None:
             yield ask_for.undeclared(problem.table, problem.columns[0], problem.expected_target)
-
-
-def journals(schema: Schema) -> frozenset[str]:
-    """The schemas in which repairs keep their journals, with the rows that were moved out of the way."""
-    return frozenset(
-        name.schema
-        for name, table in schema.tables.items()
-        if name.name == "run" and table.column("wish") is not None and QName(name.schema, "pairs") in schema.tables
-    )
 
 
 def _is_platforms(schema: Schema, key: ForeignKey) -> bool:
