@@ -59,6 +59,9 @@ class Rule(ABC):
     severity: ClassVar[Severity]
     """The severity of its gravest problem; a single problem may state a lower one."""
 
+    misses_something: ClassVar[bool] = False
+    """Whether its problems are about what a table lacks, which a statement that was not understood may have made."""
+
     @abstractmethod
     def check(self, schema: Schema, identities: Identities) -> Iterator[Problem]:
         """Every problem of this kind, in any order, each once."""

@@ -68,10 +68,12 @@ class BrokenFunctionReference(Rule):
     ## Severity and confidence
     An error; a warning where the function swallows the error and so does nothing instead. Columns and fields are
     certain where the statement is reached without a condition. Tables, functions and types are likely, since they may
-    come from a script that referee was not shown.
+    come from a script that referee was not shown; so is what a table lacks, where a statement about it was not
+    understood, or SQL was built at run time.
     """
 
     severity = Severity.ERROR
+    misses_something = True
 
     def check(self, schema: Schema, identities: Identities) -> Iterator[Problem]:
         told = {

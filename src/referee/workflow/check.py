@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from referee.identity import IdentityOptions, identify
@@ -23,6 +23,7 @@ from referee.rules import FixtureRule, PlanRule
 from referee.workflow.baseline import compare, read_baseline
 from referee.workflow.config import Config, read_config
 from referee.workflow.contributions import Contributions
+from referee.workflow.doubts import Doubts
 from referee.workflow.host import host_of
 from referee.workflow.locate import in_order, locate
 from referee.workflow.suppress import suppress
@@ -117,14 +118,16 @@ def examine(
     config: Config,
     fixtures: Fixtures | None = None,
     history: History | None = None,
+    gaps: Iterable[Gap] = (),
 ) -> tuple[Finding, ...]:
-    """The findings of the configured rules, in order."""
-    problems = _problems(schema, identities, config, fixtures or Fixtures(), history or History())
+    """The findings of the configured rules, in order. What is missing is less sure to be where there are ``gaps``."""
+    doubts = Doubts(gaps, origins)
+    problems = _problems(schema, identities, config, fixtures or Fixtures(), history or History(), doubts)
     return in_order(locate(rule, problem, origins) for rule, problem in problems)
 
 
 def _problems(
-    schema: Schema, identities: Identities, config: Config, fixtures: Fixtures, history: History
+    schema: Schema, identities: Identities, config: Config, fixtures: Fixtures, history: History, doubts: Doubts
 ) -> Iterator[tuple[str, Problem]]:
     for rule in config.rules:
         severity = config.severity.get(rule.id)
@@ -134,8 +137,9 @@ def _problems(
             found = rule.check_history(schema, identities, history)
         else:
             found = rule.check(schema, identities)
-        for problem in found:
-            yield rule.id, problem if severity is None else replace(problem, severity=severity)
+        name = rule.id
+        for problem in map(doubts.weigh, found) if rule.misses_something else found:
+            yield name, problem if severity is None else replace(problem, severity=severity)
 
 
 def diagnose(
@@ -150,7 +154,7 @@ def diagnose(
 
     Without ``fixtures`` the rules about them do not count as run.
     """
-    findings = examine(facts.schema, identities, facts.origins, config, fixtures, facts.history)
+    findings = examine(facts.schema, identities, facts.origins, config, fixtures, facts.history, facts.gaps)
     ran = tuple(rule.id for rule in config.rules if fixtures is not None or not isinstance(rule, FixtureRule))
     suppression = suppress(findings, facts.origins.sources.values(), ran)
     notices += (*unheeded(config, identities), *suppression.notices)
