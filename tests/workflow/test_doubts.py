@@ -39,7 +39,7 @@ def test_a_missing_field_is_certain_where_everything_was_understood(tmp_path: Pa
         "alter table public.songs add column edited_at timestamptz defaultt now();",
         "alter table if exists Songs add column edited_at timestamptz, add column id int;",
         (
-            "do $$ declare t text; begin for t in select unnest(string_to_array(current_setting('my.tables'), ',')) loop"
+            "do $$ declare t text; begin for t in select unnest(string_to_array(current_setting('my.t'), ',')) loop"
             " execute format('alter table %I add column edited_at timestamptz', t); end loop; end $$;"
         ),
     ],
