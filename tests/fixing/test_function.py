@@ -120,6 +120,7 @@ def rewritten(text: str) -> Rewritten:
 def test_nothing_is_left_to_find(case: str, way: type) -> None:
     assert problems(CASES[case])
     assert [problem.cause for problem in problems(way(CASES[case])) if problem.severity > Severity.INFO] == []
+    assert remedies(way(CASES[case])) == [], "a second fix has more to do"
 
 
 @pytest.mark.parametrize("case", CASES)
