@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from referee.compare.history import Key, dropped, names_of
 from referee.model.comparison import Violation
-from referee.model.names import Ref
 from referee.model.origins import Origins
 from referee.model.schema import Trigger
 from referee.model.source import Span
-from referee.sql import statements as records
 from referee.sql.script import read_script
 
 
@@ -29,42 +28,15 @@ def _dropper(violation: Violation, origins: Origins) -> Iterator[Span]:
         if not any(word in source.text for word in words):
             continue
         for statement in reversed(read_script(source.text).statements):
-            if not wanted.isdisjoint(_dropped(statement.action)):
+            if not wanted.isdisjoint(dropped(statement.action)):
                 yield Span(source.path, statement.start, statement.end)
                 return
 
 
-# What kind of thing is dropped, its name, and its table if it has one.
-_Dropped = tuple[str, str, str]
-
-
-def _ways(violation: Violation) -> Iterator[_Dropped]:
+def _ways(violation: Violation) -> Iterator[Key]:
     """What somebody may have dropped for the object to be gone: a trigger goes along with its function."""
-    ref = violation.object
-    yield from _named(ref)
+    yield from names_of(violation.object)
     for change in violation.restore:
         trigger = getattr(change, "trigger", None)
         if isinstance(trigger, Trigger):
             yield "function", trigger.function.name, ""
-
-
-def _named(ref: Ref) -> Iterator[_Dropped]:
-    if ref.part and ref.kind != "function":
-        yield ref.kind, ref.part, ref.name
-        yield "table", ref.name, ""
-    else:
-        yield ref.kind, ref.name, ""
-
-
-def _dropped(action: records.Action) -> Iterator[_Dropped]:
-    if isinstance(action, records.Drop):
-        if action.parts:
-            for name, part in zip(action.names, action.parts, strict=True):
-                yield action.kind, part, name.name
-        else:
-            for name in action.names:
-                yield action.kind, name.name, ""
-    elif isinstance(action, records.AlterTable):
-        for one in action.actions:
-            if one.kind == "drop constraint":
-                yield "constraint", one.name, action.name.name

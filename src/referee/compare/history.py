@@ -77,3 +77,45 @@ def _made(action: records.Action) -> Iterator[tuple[str, str]]:
                 yield "column", f"{action.name.name}.{one.column.name}"
             if one.constraint is not None and one.constraint.name is not None:
                 yield "constraint", f"{action.name.name}.{one.constraint.name}"
+
+
+def taker_of(ref: Ref, world: World) -> Migration | None:
+    """The last migration of a side that drops an object or its table, as far as its statements are known."""
+    wanted = set(names_of(ref))
+    for migration in reversed(world.history or ()):
+        for text in migration.statements:
+            if any(name in text for _, name, _ in wanted) and any(
+                not wanted.isdisjoint(dropped(statement.action)) for statement in read_script(text).statements
+            ):
+                return migration
+    return None
+
+
+#: What kind of thing is dropped, its name, and its table if it has one.
+Key = tuple[str, str, str]
+
+
+def names_of(ref: Ref) -> Iterator[Key]:
+    """What is dropped where an object is: itself, or its table."""
+    if ref.part and ref.kind != "function":
+        yield ref.kind, ref.part, ref.name
+        yield "table", ref.name, ""
+    else:
+        yield ref.kind, ref.name, ""
+
+
+def dropped(action: records.Action) -> Iterator[Key]:
+    """What a statement drops."""
+    if isinstance(action, records.Drop):
+        if action.parts:
+            for name, part in zip(action.names, action.parts, strict=True):
+                yield action.kind, part, name.name
+        else:
+            for name in action.names:
+                yield action.kind, name.name, ""
+    elif isinstance(action, records.AlterTable):
+        for one in action.actions:
+            if one.kind == "drop constraint":
+                yield "constraint", one.name, action.name.name
+            elif one.kind == "drop column":
+                yield "column", one.name, action.name.name

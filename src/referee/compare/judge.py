@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from referee.compare.blame import Evidence, evidence, sqlstate_in
 from referee.compare.consequence import weigh
-from referee.compare.history import maker_of
+from referee.compare.history import maker_of, taker_of
 from referee.compare.world import World
 from referee.model.comparison import Consequence, Difference, Fix, Judged, Side, other
 from referee.model.finding import Severity
@@ -113,9 +113,10 @@ def fixes(judged: Iterable[Judged], side: Side, bench: Bench) -> tuple[str, ...]
 
 
 def _migration(difference: Difference, affected: Side, bench: Bench) -> str | None:
-    """Which migration makes the object, and what the history of the affected side says of that migration."""
+    """Which migration makes the object; what the affected side's history says of it, or which one took it away."""
     if difference.object.kind == "migration":
         return None
+    taker = taker_of(difference.object, bench.world(affected)) if _is_missing(difference, affected) else None
     for side in (other(affected), affected):
         migration = maker_of(difference.object, bench.world(side))
         if migration is not None:
@@ -123,6 +124,8 @@ def _migration(difference: Difference, affected: Side, bench: Bench) -> str | No
             history = bench.world(affected).history
             if history is None or not _is_missing(difference, affected):
                 return name
+            if taker is not None and taker.version > migration.version:
+                return f"{name}; taken away on the {affected} side by {' '.join(filter(None, taker[:2]))}"
             has_run = any(one.version == migration.version for one in history)
             where = f"the history of the {affected} side"
             return f"{name}, which {where} {'holds all the same' if has_run else 'does not hold'}"

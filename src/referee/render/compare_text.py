@@ -157,9 +157,9 @@ class _Page:
         yield f"Explained by {self.paint(_STYLES[judged.severity], clean(str(judged.difference.object)))}:"
         yield ""
         for number, step in enumerate(explanation.proof, 1):
-            first, *rest = wrap(f"{number}. {step}", self.columns - 2, "  ")
+            first, *rest = wrap(f"{number}. {step}", self.columns - 3, "  ")
             yield first
-            yield from [f"   {line.strip()}" for line in rest]
+            yield from [f"     {line.strip()}" for line in rest]
         yield ""
         yield from self._fix(judged)
         yield ""
