@@ -225,6 +225,66 @@ def test_old_ids_and_new_ones_from_a_file(server: Server, database: str, tmp_pat
         assert found == [user_id(1), user_id(72), None]
 
 
+def test_what_refers_to_a_mirror_row_of_old_follows_its_person(server: Server, database: str) -> None:
+    """The account 3 was deleted, its mirror row stayed, and its owner signed up again as 9, who has no row yet."""
+    with server.connect(database, server.superuser) as session:
+        people(
+            session,
+            "alter table public.users drop constraint users_id_fkey;"
+            f"delete from auth.users where id = '{user_id(3)}';"
+            f"update auth.users set email = 'user3@example.org' where id = '{user_id(9)}';"
+            f"insert into public.notes values (1, '{user_id(3)}'), (2, '{user_id(1)}')",
+        )
+        url = server.url(database)
+        result = repair(url, actions=parse_actions(["stray=remap"]))
+        assert rows(session, "select owner::text from public.notes order by id") == [user_id(9), user_id(1)]
+        assert rows(session, f"select count(*) from public.users where id = '{user_id(3)}'") == [0]
+        assert rows(session, 'select id::text from referee."public.users"') == [user_id(3)]
+        assert result.left == 0
+        assert undo(url, even_referenced=True).is_whole
+        assert rows(session, "select owner::text from public.notes order by id") == [user_id(3), user_id(1)]
+        assert rows(session, "select id::text from public.users order by id") == [user_id(1), user_id(2), user_id(3)]
+
+
+def test_rows_of_a_table_without_a_key(server: Server, database: str) -> None:
+    """They are divided by their reference, or not at all, and what was moved cannot be found again by a key."""
+    with server.connect(database, server.superuser) as session:
+        people(
+            session,
+            "create table public.likes (owner uuid references public.users, note int);"
+            "create table public.lists (owner uuid not null references public.users, note int);"
+            "create index on public.lists (owner);"
+            f"insert into public.likes select '{user_id(77)}', n from generate_series(1, 700) as n;"
+            f"insert into public.lists select '{user_id(77)}', n from generate_series(1, 700) as n",
+        )
+        url = server.url(database)
+        assert repair(url).left == 0
+        assert rows(session, "select count(*), count(owner) from public.likes") == [(700, 0)]
+        assert rows(session, 'select count(distinct note) from referee."public.lists"') == [700]
+        reasons = {entry.reason for entry in undo(url).entries if entry.table in ("public.likes", "public.lists")}
+        assert reasons == {"the table has no primary key to find rows by"}
+
+
+def test_keys_of_several_columns(server: Server, database: str) -> None:
+    with server.connect(database, server.superuser) as session:
+        people(
+            session,
+            "create table public.rooms (house int, room text, primary key (house, room));"
+            "create table public.beds (id int, part int, house int not null, room text, primary key (id, part),"
+            " foreign key (house, room) references public.rooms);"
+            "insert into public.rooms values (1, 'a');"
+            "insert into public.beds select n, n % 3, n % 2, case when n % 5 > 0 then 'a' end"
+            " from generate_series(1, 400) as n",
+        )
+        url = server.url(database)
+        wrong = rows(session, "select count(*) from public.beds where room is not null and house = 0")
+        result = repair(url, only=("public.beds",))
+        assert [outcome(result, "orphans public.beds.beds_house_room_fkey").done] == wrong == [160]
+        assert result.left == 0
+        assert undo(url).is_whole
+        assert rows(session, "select count(*) from public.beds where room is not null and house = 0") == wrong
+
+
 def test_a_map_that_leads_on_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "map.csv"
     file.write_text("old,new\na,b\nb,c\n")
