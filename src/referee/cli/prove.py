@@ -72,7 +72,7 @@ def prove(
     from referee.cli.progress import progress
     from referee.postgres.programs import find_programs
     from referee.workflow.config import read_config
-    from referee.workflow.prove import Wish
+    from referee.workflow.prove import Wish, make_folder
     from referee.workflow.prove import emit as write_scripts
     from referee.workflow.prove import prove as rehearse
 
@@ -80,6 +80,9 @@ def prove(
     modes = {None: (), "both": ("exposed", "revoked")}.get(default_privileges, (default_privileges or "",))
     wish = Wish(only, races, max_schedules, modes)
     programs = find_programs(postgres_bin) if postgres_bin else None
+    if emit_to is not None:
+        # Before the rehearsal and not after it: what it shows would be lost.
+        make_folder(emit_to)
     with progress() as tell:
         proof = rehearse(path, settings, wish, programs=programs, server_url=server_url, tell=tell)
     status = set_status(int(any(any(True for _ in one.failures()) for one in proof.rehearsals)))

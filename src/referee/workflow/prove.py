@@ -46,6 +46,7 @@ from referee.rehearse.references import Prober, probe_all
 from referee.rehearse.stage import LIMITS, Stage, stage_on
 from referee.rehearse.versions import triggers_of_cascades
 from referee.rehearse.worlds import Worlds
+from referee.render.plain import count
 from referee.render.prove_psql import Project, Scene, file_names, scenes
 from referee.render.prove_psql import render as render_script
 from referee.workflow.check import Reading, identity_options, read
@@ -126,18 +127,23 @@ def prove(
         return Proof(reading.migrations, reading.platform, rehearsals, runs[0].project())
 
 
-def emit(proof: Proof, folder: str | os.PathLike[str]) -> list[Path]:
-    """Writes a psql script for each failure into a folder, which is made if need be; the files that were written.
-
-    Of a second mode of default privileges only the failures that the first does not have. Raises UsageError where the
-    folder cannot be written to.
-    """
+def make_folder(folder: str | os.PathLike[str]) -> None:
+    """Makes a folder if need be. Raises UsageError where it cannot be made."""
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
             f"{os.fspath(folder)} could not be made: {error.strerror or error}. Name another folder."
         ) from None
+
+
+def emit(proof: Proof, folder: str | os.PathLike[str]) -> list[Path]:
+    """Writes a psql script for each failure into a folder, which is made if need be; the files that were written.
+
+    Of a second mode of default privileges only the failures that the first does not have. Raises UsageError where the
+    folder cannot be written to.
+    """
+    make_folder(folder)
     found: list[Scene] = []
     for rehearsal in proof.rehearsals:
         known = {scene.name for scene in found}
@@ -182,7 +188,7 @@ class _Rehearsing:
         return self.reading.platform
 
     def run(self) -> Rehearsal:
-        self.tell(f"running {len(self.scripts)} migrations ({self.mode} privileges)")
+        self.tell(f"running {count(len(self.scripts), 'migration')} ({self.mode} privileges)")
         migrated = self.migrated = self.server.create_database(self.mode)
         outcome = run_scripts(self.server, migrated, self.scripts)
         schema = self._read(migrated)
