@@ -103,6 +103,14 @@ def test_the_supabase_cli(project: Path, supabase_cli: str, listening: Server, t
             former = keys(session)
         repair = migrated(project)
         new = [re.split(r"[/_]", file.path.rpartition("/")[2])[0] for file in repair.files if file.kind == "migration"]
+        with listening.connect(database, listening.superuser) as holder:
+            # Somebody signs up and takes very long: the push gives way, and has changed nothing.
+            holder.run("begin; insert into auth.users (id) values (gen_random_uuid())")
+            refused = run("db", "push")
+            assert refused.returncode != 0
+            assert "lock timeout" in refused.stderr
+            assert versions() == ["20251106000000"]
+            holder.run("rollback")
         goes_through(listening, database, ACCOUNTS, verification(repair), push)
         assert versions() == ["20251106000000", *new]
         [rollback] = files(repair, "rollback")

@@ -41,6 +41,11 @@ def forward(repair: Repair) -> list[FileChange]:
     return [file for file in repair.files if file.kind == "migration"]
 
 
+def text(repair: Repair, count: int | None = None) -> str:
+    """The first files as one, which is quicker where nobody is in the way."""
+    return "".join([file.after for file in forward(repair)[:count]])
+
+
 def rollback(repair: Repair) -> str:
     [file] = [file for file in repair.files if file.kind == "rollback"]
     return file.after
@@ -89,8 +94,7 @@ def test_the_way_back_leads_there_from_everywhere(repair: Repair, server: Server
         fill(session, 1_000)
         before = session.rows(schema)
         for last in range(1, len(forward(repair)) + 1, 5):
-            for file in forward(repair)[:last]:
-                psql(server, former, file.after)
+            psql(server, former, text(repair, last))
             for _ in range(2):
                 psql(server, former, rollback(repair), server.superuser)
                 assert session.rows(schema) == before, last
@@ -101,8 +105,7 @@ def test_the_way_back_decides_nothing_about_rows(repair: Repair, server: Server,
     with server.connect(former, server.superuser) as session:
         fill(session, 1_000)
         before = keys(session)
-        for file in forward(repair):
-            psql(server, former, file.after)
+        psql(server, former, text(repair))
         session.run(
             f"update public.shows set created_by = null where created_by = ({_ANYBODY});"
             "alter table public.users drop constraint users_id_fkey;"
@@ -133,8 +136,7 @@ def test_stray_rows_keep_the_identity_key_unvalidated_and_nothing_else(
     with server.connect(former, server.superuser) as session:
         fill(session, 1_000)
         session.run("insert into public.users (id, email, name) values (gen_random_uuid(), 'stray', 'x')")
-        for file in forward(repair):
-            psql(server, former, file.after)
+        psql(server, former, text(repair))
         assert [name for name, key in keys(session).items() if not key[1]] == ["users_id_fkey"]
         assert session.value("select count(*) from public.users where email = 'stray'") == 1
         assert repair.plan is not None
@@ -198,8 +200,7 @@ def test_who_waits_behind_a_plan_that_waits_goes_on_after_half_a_second(
         server.connect(former, "supabase_auth_admin") as door,
     ):
         fill(session, 1_000)
-        for file in forward(repair)[: forward(repair).index(changing[0])]:
-            psql(server, former, file.after)
+        psql(server, former, text(repair, forward(repair).index(changing[0])))
         before = keys(session)
         holder.run(f"begin; {_ANYBODY}")
         with ThreadPoolExecutor() as pool:
