@@ -135,7 +135,8 @@ def _run(field: Field, database: str, wanted: str, statements: Sequence[str]) ->
     return failures[0].report.message if failures else field.left(database, wanted)
 
 
-def _line(row: Row) -> str:
+def line(row: Row) -> str:
+    """A row of the table."""
     judged = row.judged
     if judged is None:
         told, severity, state, fault = "nothing", "", "", ""
@@ -166,7 +167,7 @@ def main() -> int:
     met = True
     with playing_field(cli) as field:
         for row in rows(field):
-            print(_line(row), flush=True)
+            print(line(row), flush=True)
             met = met and row.judged is not None and row.cured
     return 0 if met else 1
 

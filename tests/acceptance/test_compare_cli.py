@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench.drift import MISSING, Row, playing_field, rows
+from bench.drift import MISSING, Row, line, playing_field, rows
 
 from tests.compare.bandbook import FAULTS
+
+PAGE = Path(__file__).parents[2] / "docs" / "compare.md"
 
 # What the CLI does not see, and what the hosted `postgres` may not run.
 UNSEEN = {"key's triggers disabled"}
@@ -38,3 +40,8 @@ def test_the_cli_sees_all_but_one_and_removes_what_postgres_may(played: dict[str
             assert row.sql_left == "migration 20251201000000 later is on the left and not on the right"
         else:
             assert row.sql_cured is (name not in UNSEEN), (name, row.sql_left)
+
+
+def test_the_page_holds_the_table(played: dict[str, Row]) -> None:
+    page = PAGE.read_text(encoding="utf-8").splitlines()
+    assert [row.fault for row in played.values() if line(row) not in page] == []

@@ -16,6 +16,7 @@ from referee.postgres.server import Server
 from referee.read.replay import replay
 from referee.workflow.check import check
 from referee.workflow.compare import compare
+from referee.workflow.database import check_database
 from referee.workflow.lock import BROKEN_LOCK, find_lock, hold, hold_diagnosis, lock_of, open_lock, restore
 from tests import bandbook
 from tests.compare.applying import run
@@ -223,7 +224,9 @@ def test_a_role_that_may_not_see_triggers_breaks_no_lock(server: Server, fixed: 
         with server.connect(other, server.superuser) as session:
             session.run("create role looker login; revoke select on pg_catalog.pg_trigger from public")
         held = hold(server.url(other, "looker"), lock)
+        checked = hold_diagnosis(check_database(server.url(other, "looker")), lock)
     assert held.violations == ()
+    assert [finding for finding in checked.findings if finding.rule == BROKEN_LOCK] == []
     assert any("triggers (the role may not use pg_trigger" in told for told in held.not_seen)
 
 
