@@ -140,7 +140,8 @@ def _notices(reading: Reading, server: Server | GuestServer, outcome: Outcome) -
     yield from (Notice(message) for message in reading.migrations.notices)
     wanted = reading.migrations.major_version
     if wanted is not None and wanted != server.major:
-        yield Notice(f"The project runs PostgreSQL {wanted}; this was checked on {server.major}.")
+        versions = f"The project runs PostgreSQL {wanted}; this was checked on {server.major}"
+        yield Notice(f"{versions}, so that what differs between them is unverified.")
     if outcome.stand_ins:
         names = ", ".join(outcome.stand_ins)
         yield Notice(f"Imitated on this server, so that what rests on them is unverified: {names}.")
