@@ -72,3 +72,35 @@ def test_rows_behind_copy_are_data_that_nobody_looked_at() -> None:
 def test_a_copy_without_rows_leaves_no_gap(text: str) -> None:
     found: tuple[Statement, ...] = read_script(text).statements
     assert found == ()
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        ("\\i other.sql", "skipped-file"),
+        ("\\ir 'sub dir/other.sql'", "skipped-file"),
+        ("\\include_relative other.sql", "skipped-file"),
+        ("\\copy a (id) from 'a.csv' csv", "data"),
+        ("select 'drop table a'\n\\gexec", "dynamic-sql"),
+    ],
+)
+def test_what_a_command_of_psql_brings_in_is_told(command: str, kind: str) -> None:
+    text = f"create table a (id int);\n{command}\ncreate table b (id int);\n"
+    [gap] = [one.action for one in read_script(text).statements if isinstance(one.action, Unreadable)]
+    assert gap.kind == kind
+    assert text[gap.start : gap.end] == command.splitlines()[-1]
+    assert [type(one.action) for one in read_script(text).statements] == [CreateTable, Unreadable, CreateTable]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\\set x 1\n\\restrict abc\n\\if :x\n\\endif\n\\connect app\n\\information",
+        "select '\n\\i other.sql\n';",
+        "create function f() returns int language sql as $$\n\\i other.sql\n$$;",
+        "-- \\i other.sql",
+        "\\copy a to 'a.csv'",
+    ],
+)
+def test_other_commands_and_what_looks_like_them_leave_no_gap(text: str) -> None:
+    assert not any(isinstance(one.action, Unreadable) for one in read_script(text).statements)

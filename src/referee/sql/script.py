@@ -27,11 +27,35 @@ _Reader = Callable[[Context, Tree], Action | None]
 def read_script(text: str) -> Script:
     """What a script contributes to a schema. Never raises: what cannot be read becomes an Unreadable record."""
     statements: list[Statement] = []
+    commands: list[tuple[int, int]] = []
     count = 0
-    for cuts in _groups(split(text)):
+    for cuts in _groups(split(text, commands)):
         count += len(cuts)
         statements.extend(_read_group(text, cuts))
+    if commands:
+        statements.extend(_commands(text, commands))
+        statements.sort(key=lambda statement: statement.start)
     return Script(tuple(statements), count)
+
+
+# psql's commands that bring in what the script itself does not say (psql, PostgreSQL 18); the others change nothing.
+_COMMAND = re.compile(
+    r"\\(?:(?P<file>i|include|ir|include_relative)|(?P<sql>gexec)|(?P<rows>copy)(?=\s.*\sfrom\s))(?!\w)", re.IGNORECASE
+)
+
+
+def _commands(text: str, commands: Iterable[tuple[int, int]]) -> Iterator[Statement]:
+    for start, end in commands:
+        found = _COMMAND.match(text, start, end)
+        if found is None:
+            continue
+        written = _shorten(text[start:end])
+        if found.lastgroup == "file":
+            yield _unreadable("skipped-file", f"{written}: files that a script includes are not read", start, end)
+        elif found.lastgroup == "sql":
+            yield _unreadable("dynamic-sql", f"{written} runs what the query in front of it answers", start, end)
+        else:
+            yield _unreadable("data", written, start, end)
 
 
 # As much as is parsed at once. More saves nothing, and one statement with an error sends the rest of its group back to

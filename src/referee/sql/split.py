@@ -64,16 +64,20 @@ class Statement(NamedTuple):
         return text
 
 
-def split(script: str) -> Iterator[Statement]:
-    """The statements of a script in order. Blank ones are left out."""
-    return _Splitter(script).statements()
+def split(script: str, commands: list[tuple[int, int]] | None = None) -> Iterator[Statement]:
+    """The statements of a script in order. Blank ones are left out.
+
+    The ranges of psql's commands are added to ``commands`` as they are met.
+    """
+    return _Splitter(script, [] if commands is None else commands).statements()
 
 
 class _Splitter:
     """One pass over a script. ``begin`` is where the statement at hand began, ``at`` where reading goes on."""
 
-    def __init__(self, script: str) -> None:
+    def __init__(self, script: str, commands: list[tuple[int, int]]) -> None:
         self.script = script
+        self.commands = commands
         self.begin = 0
         self.at = 0
         self.blanked: list[tuple[int, int]] = []
@@ -162,6 +166,7 @@ class _Splitter:
         return _block_end(self.script, start) if kind == "block" else -1
 
     def _command(self, start: int) -> Statement | None:
+        self.commands.append((start, self.at))
         self.blanked.append((start, self.at))
         if self.script.startswith(_ENDS_STATEMENT, start):
             self.blanked.pop()
