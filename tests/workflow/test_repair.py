@@ -14,6 +14,7 @@ from referee.model.row_repair import Outcome, RowRepair, Undoing
 from referee.platforms import SUPABASE
 from referee.postgres.server import Server
 from referee.postgres.session import Session
+from referee.render.repair_text import render_repair
 from referee.workflow.config import Config
 from referee.workflow.plan_run import undo_run
 from referee.workflow.repair import Prepared, RepairWish, execute, exit_status, parse_actions, prepare, read_pairs
@@ -559,6 +560,8 @@ def test_who_holds_rows_for_too_long_is_told_and_the_next_run_goes_on(server: Se
         assert again.run == result.run
         assert {action: done for action, _, done in again.totals} == {"create": 6, "update": 50}
         assert exit_status(again) == 0
+        told = " ".join(render_repair(again).split())
+        assert "going on with a run that was cut short. In all, that run has created 6 rows, changed 50 rows." in told
 
 
 def test_a_role_that_may_not_keep_a_journal(server: Server, database: str) -> None:

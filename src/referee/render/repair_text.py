@@ -23,6 +23,7 @@ _DONE: dict[ActionKind, str] = {
     "leave": "left",
 }
 _FROM = {"metadata": "from the metadata", "e-mail": "from the e-mail's first part", "neither": "from neither"}
+_JOURNALLED = {"create": "created", "update": "changed", "move": "moved aside"}
 _SHOWN = 3
 
 
@@ -102,6 +103,13 @@ def _written_down(run: str) -> str:
     )
 
 
+def _in_all(repair: RowRepair) -> str:
+    """What a run has done altogether, by the journal."""
+    rows = {action: sum(number for one, _, number in repair.totals if one == action) for action in _JOURNALLED}
+    told = [f"{does} {count(rows[action], 'row')}" for action, does in _JOURNALLED.items() if rows[action]]
+    return ", ".join(told) or "done nothing"
+
+
 class _Page:
     def __init__(self, columns: int, paint: Paint, verbose: bool) -> None:
         self.columns = columns
@@ -172,6 +180,8 @@ class _Page:
             self.columns,
             "",
         )
+        if repair.resumed:
+            yield from wrap(f"In all, that run has {_in_all(repair)}.", self.columns, "")
         if not repair.is_finished:
             yield from wrap("It came to no end: run the same command again, and it goes on.", self.columns, "")
         yield from wrap(_written_down(repair.run), self.columns, "")

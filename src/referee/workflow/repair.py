@@ -191,11 +191,11 @@ class _Execution:
         return answer.violations if answer.complete else None
 
     def _in_all(self, outcomes: Sequence[Outcome], writer: Writer, journal: Journal) -> Iterator[Outcome]:
-        """The outcomes, with the origins that the journal has: also of what was done before the run was cut short."""
+        """The outcomes, with the new rows that the journal has: also those from before the run was cut short."""
         told = writer.steadily(lambda session: journals.origins(session, journal))
         for outcome in outcomes:
             origins = told.get(outcome.action.question.id) if outcome.action.kind == "create" else None
-            yield replace(outcome, origins=origins) if origins else outcome
+            yield replace(outcome, done=sum(origins.values()), origins=origins) if origins else outcome
 
     def _ask_again(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
         asked = list({question.id: question for question in questions}.values())
