@@ -44,3 +44,8 @@ def test_the_commands_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in set(re.findall(r"^make (\w+)", README, re.MULTILINE)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_pages_exist() -> None:
+    for page in set(re.findall(r"\]\((docs/[^)#]+)", README)):
+        assert (ROOT / page).exists(), page
