@@ -90,6 +90,30 @@ def test_squawk_tells_what_a_person_has_decided(tmp_path: Path) -> None:
     assert found == ["ban-drop-not-null"]
 
 
+def test_squawk_tells_of_a_key_that_is_replaced(tmp_path: Path) -> None:
+    """It drops and adds it in one statement, so that no guarantee is lost for a moment; squawk sees that it drops."""
+    folder = bandbook.write_project("fixed_with_identity_key", tmp_path / "project")
+    text = (folder / bandbook.BASELINE).read_text(encoding="utf-8")
+    text = text.replace(
+        "created_by UUID REFERENCES public.users(id) ON DELETE SET NULL", "created_by UUID REFERENCES public.users(id)"
+    )
+    (folder / bandbook.BASELINE).write_text(text, encoding="utf-8")
+    repair = fix(
+        folder, Config(cache=False, select=("blocked-user-deletion",), answers=KEEP), Request("migration", verify=False)
+    )
+    found = [
+        (rule, file.after)
+        for file in repair.files
+        for rule in warnings(file.after, "--assume-in-transaction")
+        if file.kind == "migration"
+    ]
+    assert found
+    assert {rule for rule, _ in found} == {"ban-drop-constraint"}
+    for _, after in found:
+        [statement] = [part for part in after.split(";") if "drop constraint" in part]
+        assert re.search(r"drop constraint (\w+),\n  add constraint \1 foreign key", statement)
+
+
 def test_sqlfluff_parses_every_file(written: tuple[Path, Repair], tmp_path: Path) -> None:
     for file in written[1].files:
         (tmp_path / Path(file.path).name).write_text(file.after, encoding="utf-8")
