@@ -63,6 +63,14 @@ def test_the_statements_that_remove_the_differences(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.usefixtures("projects")
+def test_a_side_can_be_trusted(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["compare", FIXED, BROKEN, "--trust", "right", "--fixes", "left"])
+    assert "drop trigger on_auth_user_created on auth.users" in capsys.readouterr().out
+    main(["compare", FIXED, BROKEN, "--trust", "right", "--fixes", "right"])
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("projects")
 def test_a_snapshot_is_a_side(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["snapshot", FIXED, "--output", "production.json"]) == 0
     assert json.loads(Path("production.json").read_text(encoding="utf-8"))["version"] == 1

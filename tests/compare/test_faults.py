@@ -98,6 +98,21 @@ def test_neither_noise_nor_the_side_on_which_it_happened_matters(
     assert differences(server, fixed_again, other).comparison.differences == ()
 
 
+def test_a_trusted_side_is_followed_in_everything(server: Server, fixed: str, other: str) -> None:
+    with server.connect(other, server.superuser) as session:
+        session.run(
+            "drop trigger on_auth_user_created on auth.users; create policy more on public.bands to anon using (true);"
+            "grant delete on public.audit_log to service_role; alter table public.bands add column extra text"
+        )
+    judged = differences(server, fixed, other).comparison.differences
+    assert {one.affected for one in judged} == {"left", "right"}
+    result = compare(server.url(fixed), server.url(other), trusted="left")
+    assert {one.affected for one in result.comparison.differences} == {"right"}
+    assert result.fixes("left") == ()
+    assert not run(server, other, result.fixes("right")).failures
+    assert is_equal(differences(server, fixed, other))
+
+
 def test_each_of_several_faults_has_the_rules_that_speak_of_it(server: Server, fixed: str, other: str) -> None:
     chosen = ("trigger dropped", "key not enforced", "identity key dropped", "index dropped")
     faults = {fault.object: fault for fault in FAULTS if fault.name in chosen}

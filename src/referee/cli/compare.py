@@ -10,7 +10,7 @@ import click
 from referee.cli import options
 
 if TYPE_CHECKING:
-    from referee.model.comparison import Trial
+    from referee.model.comparison import Side, Trial
     from referee.workflow.compare import Result
 
 
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     "--fixes",
     type=click.Choice(("left", "right")),
     help="Print the statements that remove the differences on this side instead of a report.",
+)
+@click.option(
+    "--trust",
+    type=click.Choice(("left", "right")),
+    help="Take this side for right: the other one is to follow it in everything, whatever the rules say.",
 )
 @click.option(
     "--locked", metavar="FILE", help="Hold both sides to this lock file. [default: the project's referee.lock]"
@@ -68,6 +73,7 @@ def compare(
     output: str | None,
     failure: str | None,
     fixes: str | None,
+    trust: str | None,
     locked: str | None,
     to_prove: bool,
     exact: bool,
@@ -96,7 +102,8 @@ def compare(
     settings = config_for(left, right, given, config)
     programs = find_programs(postgres_bin) if postgres_bin else None
     wish = Options(settings, exact or (programs is not None and not to_prove), programs)
-    result = compare_subjects(left, right, wish, locked, to_prove=to_prove)
+    trusted: Side | None = "left" if trust == "left" else "right" if trust == "right" else None
+    result = compare_subjects(left, right, wish, locked, trusted=trusted, to_prove=to_prove)
     trial = None
     if to_prove:
         with progress() as tell:

@@ -34,11 +34,12 @@ def compare(
     right: World,
     texts: AskTexts = lambda side, refs: {},
     broken: Mapping[Side, frozenset[Ref]] | None = None,
+    trusted: Side | None = None,
 ) -> Findings:
     """Compares two sides of one platform.
 
     ``texts`` gives the statements that made objects of a side, where their facts do not tell everything. ``broken`` are
-    the objects with which a side breaks the project's lock.
+    the objects with which a side breaks the project's lock; ``trusted`` is the side that the other one is to follow.
     """
     notes = Notes() if left.schema is right.schema else diff(Ground(left.schema, right.schema, left.platform))
     _leave_out(left.unknown | right.unknown, notes)
@@ -53,7 +54,7 @@ def compare(
         texts("left", needed["left"]) if needed["left"] else {},
         texts("right", needed["right"]) if needed["right"] else {},
     )
-    bench = Bench(left, right, broken or {})
+    bench = Bench(left, right, broken or {}, trusted)
     return Findings(judge(differences, bench), notes.folded(), bench)
 
 

@@ -35,11 +35,15 @@ _ORDER = (
 
 @dataclass(frozen=True)
 class Bench:
-    """Both sides, and who finds fault besides the rules: ``broken`` says which objects break the lock of a side."""
+    """Both sides, and who finds fault besides the rules: ``broken`` says which objects break the lock of a side.
+
+    ``trusted`` is the side that the other one is to follow, whatever the rules say; None to let them judge.
+    """
 
     left: World
     right: World
     broken: Mapping[Side, frozenset[Ref]]
+    trusted: Side | None = None
 
     def world(self, side: Side) -> World:
         return self.left if side == "left" else self.right
@@ -56,6 +60,8 @@ def _judge(difference: Difference, proof: Evidence, bench: Bench) -> Judged:
     felt = {side: _felt(difference, side, bench) for side in ("left", "right")}
     at_fault = _lock_breaker(difference, bench) or proof.at_fault
     affected: Side = at_fault or ("left" if felt["left"].severity > felt["right"].severity else "right")
+    if bench.trusted is not None:
+        affected = other(bench.trusted)
     consequence = felt[affected]
     if (gravest := proof.gravest(affected)) is not None:
         consequence = _with_rule(consequence, gravest.severity, gravest.consequence, sqlstate_in(gravest))

@@ -52,11 +52,18 @@ class Result:
 
 
 def compare(
-    left: str, right: str, options: Options | None = None, locked: str | None = None, *, to_prove: bool = False
+    left: str,
+    right: str,
+    options: Options | None = None,
+    locked: str | None = None,
+    *,
+    trusted: Side | None = None,
+    to_prove: bool = False,
 ) -> Result:
     """Compares two subjects: projects, databases, dumps or snapshots. Nothing is written to either.
 
     ``locked`` is a lock file that both are held to; without it the one of the project counts, where it has one.
+    ``trusted`` is the side that the other one is to follow; without it the rules and the lock judge.
     ``to_prove`` keeps what ``Result.prove`` needs besides. Raises UsageError, ConfigError, ReadError and ServerError.
     """
     options = options or Options(config_for(left, right))
@@ -68,7 +75,7 @@ def compare(
         def texts(side: Side, refs: Sequence[Ref]) -> Texts:
             return sides[side].texts(refs)
 
-        found = compare_worlds(readings[0].world, readings[1].world, texts, _broken(sides, lock))
+        found = compare_worlds(readings[0].world, readings[1].world, texts, _broken(sides, lock), trusted)
         kept = {side: sides[side].texts(incomplete(sides[side].world.schema)) if to_prove else {} for side in SIDES}
     comparison = Comparison(
         readings[0].subject,
