@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
-from referee.model.names import QName
+from referee.model.names import QName, Ref
 from referee.model.origins import Origins, Place
 
 FixtureKind = Literal["seed", "test", "code"]
@@ -71,3 +71,19 @@ class Fixtures:
 
     files: tuple[FixtureFile, ...] = ()
     origins: Origins = field(default_factory=Origins)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFill:
+    """Delete the statement of a seed or test, at ``line``, that fills a mirror which ``trigger`` fills as well."""
+
+    kind: ClassVar[str] = "delete-fill"
+    path: str
+    line: int
+    table: QName
+    trigger: Ref
+
+    def describe(self) -> str:
+        return (
+            f"delete the statement in {self.path}:{self.line} that fills {self.table} by hand; {self.trigger} fills it"
+        )

@@ -7,6 +7,7 @@ from typing import Literal
 
 from referee.model.change import Change, Safety
 from referee.model.finding import Finding
+from referee.model.fixtures import DeleteFill
 from referee.model.plan import Plan, Question
 
 Way = Literal["in-place", "migration"]
@@ -17,6 +18,19 @@ class Proposal:
     """A change and the findings that it would cure. ``reason`` is why it is not applied; None where it is."""
 
     change: Change
+    findings: tuple[Finding, ...]
+    reason: str | None = None
+
+    @property
+    def is_applied(self) -> bool:
+        return self.reason is None
+
+
+@dataclass(frozen=True, slots=True)
+class FixtureProposal:
+    """A statement of a seed or test to be deleted, and the findings that it would cure; as of a change."""
+
+    change: DeleteFill
     findings: tuple[Finding, ...]
     reason: str | None = None
 
@@ -64,7 +78,7 @@ class Repair:
     subject: str
     way: Way
     because: str
-    proposals: tuple[Proposal, ...]
+    proposals: tuple[Proposal | FixtureProposal, ...]
     files: tuple[FileChange, ...]
     questions: tuple[Question, ...] = ()
     plan: Plan | None = None
@@ -73,7 +87,7 @@ class Repair:
     commands: tuple[str, ...] = ()
 
     @property
-    def applied(self) -> tuple[Proposal, ...]:
+    def applied(self) -> tuple[Proposal | FixtureProposal, ...]:
         return tuple(proposal for proposal in self.proposals if proposal.is_applied)
 
     @property

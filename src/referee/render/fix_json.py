@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from referee.model.plan import Embedding, Plan, Question, Step
-from referee.model.repair import Proof, Proposal, Repair
+from referee.model.repair import FixtureProposal, Proof, Proposal, Repair
 
 
 def render(repair: Repair) -> str:
@@ -40,7 +40,7 @@ def document(repair: Repair) -> dict[str, Any]:
     }
 
 
-def _proposal(proposal: Proposal, safety: str) -> dict[str, Any]:
+def _proposal(proposal: Proposal | FixtureProposal, safety: str) -> dict[str, Any]:
     return {
         "change": proposal.change.kind,
         "text": proposal.change.describe(),

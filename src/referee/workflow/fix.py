@@ -23,6 +23,7 @@ from referee.read.projects import Migrations
 from referee.sql.clauses import UnwritableError
 from referee.workflow.check import Reading, diagnose, read, read_files, subject_of
 from referee.workflow.config import Config, read_config
+from referee.workflow.fixture_cure import with_fixtures_cured
 from referee.workflow.generators import Generator, generator_of
 from referee.workflow.host import exposed_schemas
 from referee.workflow.migrate import make_plan, plan_files
@@ -83,9 +84,11 @@ def fix(
         proof,
         commands=deployment(reading.migrations, way) if composed.files else (),
     )
-    if not request.write or not composed.files or (proof is not None and not proof.holds):
+    after = _again(reading, composed.sources, config) if composed.files else reading
+    repair = with_fixtures_cured(repair, after, config, programs, verify=request.verify, tell=tell)
+    if not request.write or not repair.files or (repair.proof is not None and not repair.proof.holds):
         return repair
-    write_all(composed.files, reading.migrations)
+    write_all(repair.files, reading.migrations)
     return replace(repair, written=True)
 
 
