@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import psycopg
 import pytest
+import sqlalchemy
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from referee.errors import StatementError, UsageError
 from referee.model.names import QName, Target
@@ -150,3 +154,55 @@ def test_a_plain_project_has_databases_but_nobody_signs_up(tmp_path: Path) -> No
         with pytest.raises(UsageError, match="sign_up needs the roles and tables of Supabase"):
             database.sign_up("Ada")
         database.close()
+
+
+def test_asyncpg_comes_in_by_url(db: Database) -> None:
+    ada = db.sign_up("Ada")
+
+    async def ask() -> tuple[object, object]:
+        connection = await asyncpg.connect(db.url)
+        try:
+            who = await connection.fetchval("select current_user::text")
+            async with connection.transaction():
+                await connection.execute(db.as_user(ada).preamble)
+                return who, await connection.fetchval("select auth.uid()")
+        finally:
+            await connection.close()
+
+    who, user = asyncio.run(ask())
+    assert (who, str(user)) == ("postgres", str(ada.id))
+
+
+def test_sqlalchemy_comes_in_by_url(db: Database) -> None:
+    ada = db.sign_up("Ada")
+    engine = sqlalchemy.create_engine(db.url_for("psycopg"))
+    with engine.connect() as connection:
+        assert connection.scalar(sqlalchemy.text("select count(*) from public.users")) == 1
+        connection.exec_driver_sql(db.as_user(ada).preamble)
+        assert connection.scalar(sqlalchemy.text("select auth.uid()")) == ada.id
+    engine.dispose()
+
+
+def test_sqlalchemy_comes_in_by_asyncpg(db: Database) -> None:
+    async def ask() -> object:
+        engine = create_async_engine(db.url_for("asyncpg"))
+        async with engine.connect() as connection:
+            found = await connection.scalar(sqlalchemy.text("select current_user::text"))
+        await engine.dispose()
+        return found
+
+    assert asyncio.run(ask()) == "postgres"
+
+
+def test_sessions_of_other_drivers_that_stay_open_do_not_reach_the_next_database(playground: Playground) -> None:
+    database = playground.create_database()
+    engine = sqlalchemy.create_engine(database.url_for("psycopg"))
+    connection = engine.connect()
+    connection.exec_driver_sql("insert into auth.users (id, email) values (gen_random_uuid(), 'left@example.org')")
+    database.close()
+    following = playground.create_database()
+    assert following.execute("select count(*) from auth.users") == [(0,)]
+    following.close()
+    connection.invalidate()
+    connection.close()
+    engine.dispose()
