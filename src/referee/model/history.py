@@ -11,21 +11,29 @@ from functools import cached_property
 from typing import Literal
 
 from referee.model.names import QName, Ref
-from referee.model.origins import Place
+from referee.model.origins import Place, place_in_file
 from referee.model.schema import ForeignKey
+from referee.model.source import Span
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a step ran: in which file, in which transaction (counted through all files), and under which limit.
+    """When a step ran: where it is written, in which transaction (counted through all files), and under which limit.
 
     ``limited`` is whether the session then gave up waiting for locks after a while (``lock_timeout``).
     """
 
-    file: str
+    span: Span
     transaction: int
-    place: Place
     limited: bool = False
+
+    @property
+    def file(self) -> str:
+        return self.span.path
+
+    @property
+    def place(self) -> Place:
+        return place_in_file(self.span)
 
 
 @dataclass(frozen=True, slots=True)

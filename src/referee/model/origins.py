@@ -43,6 +43,17 @@ class Place:
     within: tuple[int, int] | None = None
 
 
+def place_in_file(span: Span) -> Place:
+    """The place of a statement that makes no object: its file, with the range of characters as part."""
+    return Place(Ref("file", "", span.path, f"{span.start}-{span.end}"))
+
+
+def _in_file(ref: Ref) -> Span | None:
+    """What ``place_in_file`` was made of."""
+    start, _, end = ref.part.partition("-")
+    return Span(ref.name, int(start), int(end)) if start.isdecimal() and end.isdecimal() else None
+
+
 class BodyOrigin(NamedTuple):
     """Where a function's body stands in a file.
 
@@ -88,7 +99,8 @@ class Origins:
             body = self.bodies.get(ref)
             if body is not None:
                 return body.locate(*within)
-        return self.anchors.get(ref)
+        found = self.anchors.get(ref)
+        return _in_file(ref) if found is None and ref.kind == "file" else found
 
     def location(self, place: Place) -> Location | None:
         """The place as lines and columns; None where it was not written in any file that was read."""

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from referee.model import history
 from referee.model.history import History, HistoryEvent, Moment
-from referee.model.names import QName, Ref
-from referee.model.origins import Place
+from referee.model.names import QName
 from referee.model.schema import ForeignKey, Trigger
 from referee.model.source import Source, Span
 from referee.read.replay.session import Session
@@ -40,10 +39,7 @@ def _note(session: Session, event: HistoryEvent) -> None:
 
 
 def _moment(session: Session, span: Span | None = None) -> Moment:
-    at = span or session.span
-    ref = Ref("file", "", at.path, str(at.start))
-    session.anchors[ref] = at
-    return Moment(at.path, session.transactions, Place(ref), session.limited)
+    return Moment(span or session.span, session.transactions, session.limited)
 
 
 def key_added(session: Session, table: TableState, key: ForeignKey, span: Span) -> None:

@@ -311,9 +311,10 @@ def add_foreign_key(session: Session, table: TableState, spec: Constraint, only:
         spec.enforced,
     )
     put_foreign_key(session, table, key, index)
-    session.made(ref, session.at(spec.start, spec.end))
+    span = session.at(spec.start, spec.end)
+    session.made(ref, span)
     session.definitions[ref] = session.at(spec.begin, spec.end)
-    chronicle.key_added(session, table, key, session.at(spec.start, spec.end))
+    chronicle.key_added(session, table, key, span)
     if table.kind == "partitioned":
         for child in descendants(session, table):
             derive_foreign_key(session, table, child, name)

@@ -57,6 +57,8 @@ class Session:
         self._rolls_back = False
         self.file = ""
         self.span = Span("", 0, 0)
+        self._alone = (self.span,)
+        """The statement at hand as the only one of what it makes, kept once for all of it."""
         self.fixed: Span | None = None
         """The place of everything that is made, where the text that makes it stands in no file."""
         self.strict = False
@@ -229,7 +231,9 @@ class Session:
     def made(self, ref: Ref, anchor: Span | None = None) -> None:
         """Notes that the statement at hand made an object; ``anchor`` is what findings about it point at."""
         self.anchors[ref] = anchor or self.span
-        self.statements[ref] = (self.span,)
+        if self._alone[0] is not self.span:
+            self._alone = (self.span,)
+        self.statements[ref] = self._alone
 
     def altered(self, ref: Ref) -> None:
         self.statements[ref] = (*self.statements.get(ref, ()), self.span)
