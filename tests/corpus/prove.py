@@ -132,7 +132,7 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{unit}: {error}")
             differences += unit in facts
             continue
-        broken = [one for one in rehearsal.unverified if "a statement of the migrations failed" in one.reason]
+        broken = [one for one in rehearsal.unverified if one.failed_statement]
         found = list(compare(facts[unit], rehearsal)) if unit in facts else []
         state = "replays" if not broken else f"{len(broken)} statements fail"
         print(f"{unit}: {state}, {time.perf_counter() - begin:.1f} s, {_beside(facts.get(unit), rehearsal, found)}")

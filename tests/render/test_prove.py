@@ -213,6 +213,32 @@ def test_what_stands_in_a_file_is_not_said_twice() -> None:
     assert "open    m.sql:12:3: a statement failed\n" in page
 
 
+def test_many_failed_statements_share_a_line() -> None:
+    failed = [Unverified("m.sql", f"failed {number}", PLACE, failed_statement=True) for number in range(3)]
+    rehearsal = replace(REHEARSAL, unverified=(*failed, *REHEARSAL.unverified))
+    page = prove_text.render([rehearsal], "bandbook", columns=120)
+    words = " ".join(page.split())
+    assert "open 3 statements of the migrations failed; the rest was rehearsed without them." in words
+    assert "The first: m.sql:12:3: failed 0" in words
+    assert "open    PostgreSQL: the project runs 17" in page
+    assert "failed 2" not in page
+    assert "failed 2" in prove_text.render([rehearsal], "bandbook", columns=120, verbose=True)
+
+
+def test_a_missing_grant_alone_is_a_difference() -> None:
+    bare = ReferenceResult(KEY, "created_by", {"fresh-sign-up": WorldVerdict("pass", OWN)})
+    lacking = WorldVerdict("pass", BEYOND, first=Attempt(OWN, HIDDEN, "privilege"))
+    first = replace(REHEARSAL, references=(bare,))
+    other = replace(
+        first,
+        conditions=replace(REHEARSAL.conditions, privileges="revoked"),
+        references=(replace(bare, worlds={"fresh-sign-up": lacking}),),
+    )
+    page = prove_text.render([first, other], "bandbook", columns=120)
+    assert "authenticated lacks the grant to insert into public.bands" in page.partition("revoked privileges")[2]
+    assert "authenticated lacks" not in page.partition("revoked privileges")[0]
+
+
 def test_references_that_production_did_not_answer_are_counted() -> None:
     unusable = dict.fromkeys(WORLDS, WorldVerdict("not-run", reason="sign-up fails"))
     rehearsal = replace(REHEARSAL, references=(ReferenceResult(KEY, "created_by", unusable),))

@@ -271,6 +271,8 @@ class Unverified:
     subject: str
     reason: str
     location: Location | None = None
+    failed_statement: bool = False
+    """Whether it is a statement of the migrations that failed, so that all rests on what is left of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from referee.model.rehearsal import (
     WorldVerdict,
 )
 from referee.render.plain import clean, count
-from referee.render.prove_text import HEADS, by_failure, difference, mark, open_point, orders, turns
+from referee.render.prove_text import HEADS, mark
+from referee.render.prove_words import by_failure, difference, open_points, orders, said, turns
 
 
 def render(rehearsals: Sequence[Rehearsal], name: str) -> str:
@@ -51,7 +52,7 @@ def _page(rehearsal: Rehearsal) -> Iterator[str]:
         yield from _race(race)
     if rehearsal.unverified:
         yield from ("", "## Left open", "")
-        yield from (f"- {_text(open_point(one))}" for one in rehearsal.unverified)
+        yield from (f"- {_text(point)}" for point in open_points(rehearsal.unverified, verbose=False))
 
 
 def _flows(flows: Iterable[FlowResult]) -> Iterator[str]:
@@ -78,7 +79,7 @@ def _raised(failure: Failure) -> str:
     by = failure.raised_by
     raised = f", raised by {by.function} line {by.line}" if by is not None and by.line is not None else ""
     at = f" ({failure.location})" if failure.location is not None else ""
-    return f"{_said(failure)}{raised}{at}"
+    return f"{said(failure)}{raised}{at}"
 
 
 def _references(references: Sequence[ReferenceResult]) -> Iterator[str]:
@@ -186,10 +187,6 @@ def _race(race: Race) -> Iterator[str]:
             yield f"{number}. {_text(session)}: `{clean(text).replace('`', chr(39))}`" + (
                 f" — {_text(end)}" if end else ""
             )
-
-
-def _said(failure: Failure) -> str:
-    return f"{failure.sqlstate} {failure.message}"
 
 
 def _text(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from referee.model.names import QName, quote
+from referee.model.names import quote
 from referee.model.rehearsal import (
     PRODUCTION,
     WORLDS,
@@ -19,13 +19,13 @@ from referee.model.rehearsal import (
     Rehearsal,
     Schedule,
     TableCount,
-    Unverified,
     World,
     WorldVerdict,
     WriteResult,
     is_broken,
 )
 from referee.render.plain import Paint, Style, clean, columns, count, no_paint, wrap
+from referee.render.prove_words import by_failure, difference, open_points, orders, said, short, turns
 
 HEADS: Mapping[World, str] = {
     "fixture": "fixture",
@@ -42,7 +42,6 @@ _MEANINGS = (
     "mirror only: a mirror row without an account.",
     "service role: a job writes for the user who signed up.",
 )
-_LONGEST = 160
 _SHOWN = 5
 _SIGN_UP = "sign-up-"
 
@@ -122,8 +121,8 @@ class _Page:
             yield from wrap(flow.reason or "", self.width, indent)
             return
         failed = flow.failed_step
-        yield from wrap(f"{failed.step.role} runs: {_short(failed.step.sql)}", self.width, indent)
-        yield from wrap(_said(failed.failure), self.width, indent)
+        yield from wrap(f"{failed.step.role} runs: {short(failed.step.sql)}", self.width, indent)
+        yield from wrap(said(failed.failure), self.width, indent)
         yield from self._raised(failed.failure, indent)
         told = dict.fromkeys(one.failed_step.told for one in flows if one.failed_step is not None)
         yield from wrap(f"The user is told: {'; or '.join(told)}", self.width, indent)
@@ -175,7 +174,7 @@ class _Page:
         for setup in self.rehearsal.setups:
             for part, attempt in setup.attempts if setup.usable else ():
                 if attempt.failure is not None:
-                    what = f"{HEADS[setup.world]}: the {part} as {attempt.acting} ends in {_said(attempt.failure)}"
+                    what = f"{HEADS[setup.world]}: the {part} as {attempt.acting} ends in {said(attempt.failure)}"
                     yield from self._hanging("note", "info", _with_cause(what, attempt.refused_by))
 
     def _refusals(self) -> Iterator[str]:
@@ -241,8 +240,8 @@ class _Page:
         ):
             for failure, tables in by_failure(inserts).items():
                 where = f", in {failure.table}, which it does not name" if failure.table not in (None, *tables) else ""
-                said = what.format(", ".join(map(str, tables)))
-                yield from self._hanging("FAIL", "error", f"{said}{where}: {_said(failure)}")
+                insert = what.format(", ".join(map(str, tables)))
+                yield from self._hanging("FAIL", "error", f"{insert}{where}: {said(failure)}")
                 yield from self._raised(failure, " " * 10)
 
     # Writes of triggers
@@ -320,7 +319,7 @@ class _Page:
         if deletion.reason is not None:
             yield from self._hanging("not run", "warning", deletion.reason)
         elif deletion.first is not None:
-            yield from self._hanging("FAIL", "error", _said(deletion.first.failure))
+            yield from self._hanging("FAIL", "error", said(deletion.first.failure))
             yield from self._raised(deletion.first.failure, " " * 10)
             yield from wrap(f"The administrator is told: {deletion.first.told}", self.width, " " * 10)
         else:
@@ -366,33 +365,13 @@ class _Page:
         if conditions.stand_ins:
             scope += f" Stand-ins took the place of {', '.join(conditions.stand_ins)}."
         yield from wrap(scope, self.width, "")
-        shown = self.rehearsal.unverified if self.verbose else self.rehearsal.unverified[:_SHOWN]
-        for one in shown:
-            yield from self._hanging("open", "warning", open_point(one))
-        left = len(self.rehearsal.unverified) - len(shown)
+        points = open_points(self.rehearsal.unverified, self.verbose)
+        shown = points if self.verbose else points[:_SHOWN]
+        for point in shown:
+            yield from self._hanging("open", "warning", point)
+        left = len(points) - len(shown)
         if left:
             yield f"  and {left} more that the verdicts leave open (--verbose lists them)"
-
-
-def by_failure(inserts: Mapping[QName, Failure]) -> dict[Failure, list[QName]]:
-    """The tables of each failure."""
-    found: dict[Failure, list[QName]] = {}
-    for table, failure in inserts.items():
-        found.setdefault(replace(failure, detail=None), []).append(table)
-    return found
-
-
-def open_point(one: Unverified) -> str:
-    """Something that the verdicts leave open, in one line; its place holds the name of the file already."""
-    parts = [] if one.location is None else [str(one.location)]
-    if one.location is None or one.location.file != one.subject:
-        parts.append(one.subject)
-    return ": ".join([*parts, one.reason])
-
-
-def orders(race: Race) -> str:
-    """How many orders there are."""
-    return f"{'' if race.all_counted else 'at least '}{count(race.schedules, 'different order')}"
 
 
 def _alike(flows: Iterable[FlowResult]) -> Iterator[list[FlowResult]]:
@@ -416,37 +395,6 @@ def _names(flows: Sequence[str]) -> str:
 def _is_tried(one: ReferenceResult) -> bool:
     """Whether any world of production has an answer."""
     return any(one.worlds[world].outcome != "not-run" for world in PRODUCTION if world in one.worlds)
-
-
-def turns(schedule: Schedule) -> Iterator[tuple[str, str, str]]:
-    """What each session does until another one comes, or until it commits: the session, the statements, the end."""
-    failures = dict(schedule.failed)
-    turn: list[int] = []
-    for position, step in enumerate(schedule.steps):
-        turn.append(position)
-        following = schedule.steps[position + 1] if position + 1 < len(schedule.steps) else None
-        if following is None or following.session != step.session or step.sql == "commit":
-            yield step.session, _turn([schedule.steps[at].sql for at in turn]), _turn_end(turn, schedule, failures)
-            turn = []
-
-
-def _turn(statements: Sequence[str]) -> str:
-    own = [sql for sql in statements if sql not in ("begin", "commit") and not sql.startswith("select set_config(")]
-    if not own:
-        return statements[-1]
-    words = [_short(own[-1] if statements[-1] != "commit" else own[0], 60)]
-    if len(own) > 1:
-        words.append(f"and {len(own) - 1} more")
-    if statements[-1] == "commit":
-        words.append("commit")
-    return ", ".join(words)
-
-
-def _turn_end(turn: Sequence[int], schedule: Schedule, failures: Mapping[int, Failure]) -> str:
-    for position in turn:
-        if position in failures:
-            return _said(failures[position])
-    return "waits for a lock" if any(position in schedule.waits for position in turn) else ""
 
 
 def _tally(outcomes: Iterable[str]) -> str:
@@ -491,10 +439,6 @@ def _table_name(one: WriteResult) -> str:
     return quote(one.table.name) if one.table.schema == "public" else str(one.table)
 
 
-def _said(failure: Failure) -> str:
-    return f"{failure.sqlstate} {failure.message}"
-
-
 def _with_cause(text: str, refused_by: str | None) -> str:
     causes = {"row-security": "no policy allows it", "privilege": "the role lacks the grant"}
     return f"{text} ({causes[refused_by]})" if refused_by in causes else text
@@ -503,39 +447,3 @@ def _with_cause(text: str, refused_by: str | None) -> str:
 def _counted(one: TableCount) -> str:
     where = f" ({', '.join(one.columns)})" if one.columns else ""
     return f"{one.table} {one.rows}{where}"
-
-
-def _short(sql: str, limit: int = _LONGEST) -> str:
-    line = " ".join(sql.split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def difference(first: Rehearsal, other: Rehearsal) -> Rehearsal:
-    """What the second rehearsal has that the first has not."""
-
-    def outcomes(worlds: Mapping[World, WorldVerdict]) -> list[tuple[str, str | None]]:
-        return [(one.outcome, one.failure.sqlstate if one.failure is not None else None) for one in worlds.values()]
-
-    flows = {flow.flow: flow for flow in first.flows}
-    references = {(one.key.ref, one.column): outcomes(one.worlds) for one in first.references}
-    writes = {(one.trigger, one.event): outcomes(one.worlds) for one in first.writes}
-    deletion = other.deletion
-    if deletion is not None and first.deletion is not None and deletion.blocked_by == first.deletion.blocked_by:
-        deletion = None
-    return Rehearsal(
-        other.conditions,
-        other.source,
-        other.mirrors,
-        tuple(
-            flow
-            for flow in other.flows
-            if flow.flow not in flows
-            or (flow.outcome, flow.reason) != (flows[flow.flow].outcome, flows[flow.flow].reason)
-        ),
-        tuple(setup for setup in other.setups if setup not in first.setups),
-        tuple(one for one in other.references if references.get((one.key.ref, one.column)) != outcomes(one.worlds)),
-        tuple(one for one in other.writes if writes.get((one.trigger, one.event)) != outcomes(one.worlds)),
-        tuple(race for race in other.races if race not in first.races),
-        deletion,
-        tuple(one for one in other.unverified if one not in first.unverified),
-    )

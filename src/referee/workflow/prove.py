@@ -323,6 +323,6 @@ class _Rehearsing:
 
 
 def _failed_statement(path: str, sqlstate: str, message: str, at: Location | None) -> Unverified:
-    return Unverified(
-        path, f"a statement of the migrations failed, and the rest was rehearsed without it: {sqlstate} {message}", at
-    )
+    # What stands before the colon is left out where many of them are told together.
+    reason = f"a statement of the migrations failed, and the rest was rehearsed without it: {sqlstate} {message}"
+    return Unverified(path, reason, at, failed_statement=True)
