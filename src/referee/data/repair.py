@@ -29,9 +29,11 @@ from referee.sql.questions import Bound, Order, Range, next_bound
 from referee.sql.repairs import Branch, Filling, Journal
 
 # A batch is made to take about this long: whoever wants a row that it holds waits no longer.
-_AIM = 0.04
+_AIM = 0.05
 _FIRST_ROWS, _MOST_ROWS = 2_000, 200_000
 _FIRST_BATCH, _MOST_BATCH = 200, 20_000
+# Ranges up to this many rows take no longer to find than the way to the server: so many are asked for at a time.
+_SMALL, _AHEAD = 5_000, 4
 # So many rows that the server refuses are named; if there are more, something is wrong with the action.
 _MOST_REFUSED = 200
 # So many rows that others hold are stepped over one by one; where there are more, a whole table is held.
@@ -207,16 +209,20 @@ class _Pass:
             self._range(None)
             return
         after: Bound | None = None
-        upto = self._bound(order, None)
         while not self.is_over:
-            self._range(Range(order, after, upto))
-            if upto is None:
-                return
-            after, upto = upto, self._bound(order, upto)
+            for upto in self._bounds(order, after):
+                self._range(Range(order, after, upto))
+                if upto is None or self.is_over:
+                    return
+                after = upto
 
-    def _bound(self, order: Order, after: Bound | None) -> Bound | None:
-        [found] = self.writer.read([next_bound(self.work.question, order, after, self.rows)])
-        return tuple(found[0]) if found else None
+    def _bounds(self, order: Order, after: Bound | None) -> list[Bound | None]:
+        """Where the next ranges end, None for the end of the table. Small ranges are looked up several at a time."""
+        ahead = _AHEAD if self.rows <= _SMALL else 1
+        queries = [next_bound(self.work.question, order, after, self.rows * number) for number in range(1, ahead + 1)]
+        found = self.writer.read(queries)
+        bounds: list[Bound | None] = [tuple(rows[0]) for rows in found if rows]
+        return bounds if len(bounds) == ahead else [*bounds, None]
 
     def _range(self, range_: Range | None) -> None:
         """Repairs a range, in as many batches as it takes."""
