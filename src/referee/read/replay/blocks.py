@@ -13,6 +13,7 @@ from referee.model.origins import GapKind
 from referee.read.replay import chronicle
 from referee.read.replay.catalogs import Catalogs
 from referee.read.replay.functions import call
+from referee.read.replay.raises import require_raises
 from referee.read.replay.refused import Refused
 from referee.read.replay.session import Session
 from referee.sql import tokens
@@ -73,6 +74,7 @@ class _Leave(Exception):  # noqa: N818
 
 def run_block(session: Session, record: Do, attempt: Attempt) -> None:
     """Runs a DO block. Raises Refused where it would fail as a whole; the caller takes back what it did."""
+    require_raises(record.text)
     for gap in record.body.gaps:
         session.gap("function-body", gap.message, span=session.at(record.place(gap.start), record.place(gap.end)))
     block = _Block(session, record, attempt)

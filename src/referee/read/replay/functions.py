@@ -12,6 +12,7 @@ from referee.model.origins import BodyOrigin
 from referee.model.schema import Function, Trigger, View
 from referee.read.replay import chronicle
 from referee.read.replay.names import require_names
+from referee.read.replay.raises import require_raises
 from referee.read.replay.refused import Refused, missing, missing_column, missing_schema
 from referee.read.replay.roles import require_owner, require_superuser, require_trigger
 from referee.read.replay.session import Session
@@ -32,6 +33,8 @@ def create_function(session: Session, record: CreateFunction) -> None:
     )
     if record.language not in _LANGUAGES and record.language not in session.state.extensions:
         raise missing("language", record.language)
+    if record.language == "plpgsql" and session.checks_bodies:
+        require_raises(record.body)
     if record.leakproof:
         require_superuser(session, f"the leakproofness of {name}")
     function = _function(session, record, name)
