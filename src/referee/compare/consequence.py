@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -192,7 +192,7 @@ def _function_there(step: Step, function: Function) -> Consequence:
         return _say(f"{function.name} is there{', and nothing calls it' * idle}", INFO)
     callers = [role for role in step.after.platform.api_roles if "EXECUTE" in held(function.grants, role)]
     if function.security_definer and callers:
-        told = f"{listed(callers)} may call {function.name}, which acts with the rights of {quote(function.owner)}"
+        told = f"{_subject(callers)} may call {function.name}, which acts with the rights of {quote(function.owner)}"
         return _say(told, WARNING, listed(callers))
     return _say(f"{function.name} can be called", INFO)
 
@@ -421,6 +421,13 @@ def _unique_there(target: Target) -> Consequence:
 # Policies and row security
 
 
+def _subject(roles: Sequence[str]) -> str:
+    """Roles as the beginning of a sentence, where a name on its own would get a capital."""
+    if "public" in roles:
+        return "everybody"
+    return f"role{'s' * (len(roles) > 1)} {listed(map(quote, roles))}"
+
+
 def _commands(policy: Policy) -> tuple[str, ...]:
     return ("select", "insert", "update", "delete") if policy.command == "all" else (policy.command,)
 
@@ -431,7 +438,7 @@ def _policy_gone(step: Step, policy: Policy) -> Consequence:
     if table is None or not table.row_security:
         return _say(f"row security of {policy.table} is off, so the policy decided nothing", INFO)
     if not policy.permissive:
-        return _say(f"{roles} can use rows of {policy.table} that the policy held back", ERROR, roles)
+        return _say(f"{_subject(policy.roles)} can use rows of {policy.table} that the policy held back", ERROR, roles)
     shut = [
         command
         for command in _commands(policy)
@@ -439,16 +446,19 @@ def _policy_gone(step: Step, policy: Policy) -> Consequence:
     ]
     if not shut:
         return _say(
-            f"{roles} can use fewer rows of {policy.table}: other policies remain", WARNING, roles, _refusal(policy)
+            f"{_subject(policy.roles)} can use fewer rows of {policy.table}: other policies remain",
+            WARNING,
+            roles,
+            _refusal(policy),
         )
-    told = {
+    lost = {
         "select": f"see no row of {policy.table}, without an error",
         "insert": f"can insert nothing into {policy.table}",
         "update": f"can update no row of {policy.table}",
         "delete": f"can delete no row of {policy.table}",
     }
     state = "42501" if "insert" in shut else None
-    return _say(f"as {roles}, users {listed([told[command] for command in shut], 4)}", ERROR, roles, state)
+    return _say(f"as {roles}, users {listed([lost[command] for command in shut], 4)}", ERROR, roles, state)
 
 
 def _refusal(policy: Policy) -> str | None:
@@ -464,8 +474,13 @@ def _policy_there(step: Step, policy: Policy) -> Consequence:
     if policy.permissive:
         test = " ".join((policy.using or policy.check or "true").split())
         severity = ERROR if _ANYBODY.intersection(policy.roles) else WARNING
-        return _say(f"{roles} may use {what} of {policy.table} where {test}", severity, roles)
-    return _say(f"{roles} are refused {what} of {policy.table} that it does not name", WARNING, roles, _refusal(policy))
+        return _say(f"{_subject(policy.roles)} may use {what} of {policy.table} where {test}", severity, roles)
+    return _say(
+        f"{_subject(policy.roles)} cannot use {what} of {policy.table} that it does not name",
+        WARNING,
+        roles,
+        _refusal(policy),
+    )
 
 
 def _policy_changed(step: Step, change: changes.ReplacePolicy) -> Consequence:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from referee.compare.alike import words
 from referee.compare.notes import Notes
@@ -50,9 +51,15 @@ def maker_of(ref: Ref, world: World) -> Migration | None:
     for migration in reversed(world.history or ()):
         for text in migration.statements:
             # Reading a statement takes much longer than looking for a word in it.
-            if word in text and any(key in _made(statement.action) for statement in read_script(text).statements):
+            if word in text and key in _made_by(text):
                 return migration
     return None
+
+
+@lru_cache(maxsize=4096)
+def _made_by(text: str) -> frozenset[tuple[str, str]]:
+    """What a statement of a migration makes; it is read once, however many differences ask."""
+    return frozenset([key for statement in read_script(text).statements for key in _made(statement.action)])
 
 
 def _made(action: records.Action) -> Iterator[tuple[str, str]]:
@@ -84,11 +91,16 @@ def taker_of(ref: Ref, world: World) -> Migration | None:
     wanted = set(names_of(ref))
     for migration in reversed(world.history or ()):
         for text in migration.statements:
-            if any(name in text for _, name, _ in wanted) and any(
-                not wanted.isdisjoint(dropped(statement.action)) for statement in read_script(text).statements
-            ):
+            if any(name in text for _, name, _ in wanted) and not wanted.isdisjoint(_dropped_by(text)):
                 return migration
     return None
+
+
+@lru_cache(maxsize=4096)
+def _dropped_by(text: str) -> frozenset[Key]:
+    if "drop" not in text.lower():
+        return frozenset()
+    return frozenset([key for statement in read_script(text).statements for key in dropped(statement.action)])
 
 
 #: What kind of thing is dropped, its name, and its table if it has one.
