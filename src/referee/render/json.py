@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Literal
 
 import msgspec
@@ -156,9 +157,9 @@ def pieces(diagnosis: Diagnosis) -> Iterator[str]:
     """
     origins = diagnosis.origins
     yield from _members(("version", 1), ("referee", __version__), ("subject", _subject(diagnosis.subject)))
-    yield from _list("identities", (_identity(identity, origins) for identity in diagnosis.identities.all))
-    yield from _list("findings", (_finding(finding) for finding in diagnosis.findings))
-    yield from _list("gaps", (_gap(gap, origins) for gap in diagnosis.gaps))
+    yield from _list("identities", (_pieces_of(identity, origins) for identity in diagnosis.identities.all))
+    yield from _list("findings", ((_text_of(_finding(finding)),) for finding in diagnosis.findings))
+    yield from _list("gaps", ((_text_of(_gap(gap, origins)),) for gap in diagnosis.gaps))
     yield f',\n  "summary": {_indented(_summary(diagnosis), 1)}\n}}\n'
 
 
@@ -172,16 +173,41 @@ def _members(*members: tuple[str, object]) -> Iterator[str]:
         yield f'{"," if number else "{"}\n  "{name}": {_indented(value, 1)}'
 
 
-def _list(name: str, items: Iterable[object]) -> Iterator[str]:
+def _list(name: str, items: Iterable[Iterable[str]]) -> Iterator[str]:
+    """A list of items, each of which is a line in pieces."""
     opening = f',\n  "{name}": ['
     is_empty = True
     for item in items:
-        yield f"{opening}\n    {_encode(item).decode()}"
+        yield f"{opening}\n    "
+        yield from item
         opening, is_empty = ",", False
     yield f"{opening}]" if is_empty else "\n  ]"
 
 
+_REFERENCES, _WRITES = '"references":[', '],"writes":['
+
+
+def _pieces_of(identity: Identity, origins: Origins) -> Iterator[str]:
+    """An identity as ``JsonIdentity`` says it. Most references of a project, and most writes, belong to one."""
+    bare = _text_of(_identity(replace(identity, references=(), writes=()), origins))
+    end = f"{_REFERENCES}{_WRITES}]}}"
+    yield bare.removesuffix(end) + _REFERENCES
+    yield from _separated(_reference(reference, origins) for reference in identity.references)
+    yield _WRITES
+    yield from _separated(_write(write, origins) for write in identity.writes)
+    yield "]}"
+
+
+def _separated(items: Iterable[object]) -> Iterator[str]:
+    for number, item in enumerate(items):
+        yield f",{_text_of(item)}" if number else _text_of(item)
+
+
 _encode = msgspec.json.Encoder().encode
+
+
+def _text_of(item: object) -> str:
+    return _encode(item).decode()
 
 
 def _indented(value: object, level: int) -> str:
