@@ -117,6 +117,18 @@ def test_sentences_and_documentation_are_no_sql() -> None:
     assert fills('"""insert into users (id) values (1)"""\nlog("Insert a user into the table")', ending=".py") == []
 
 
+def test_what_is_switched_off_for_a_load() -> None:
+    text = """
+cur.execute("set session_replication_role = 'replica'")
+cur.execute("alter table public.users disable trigger all")
+"""
+    (file,) = read(text, ending=".py")
+    assert [(one.kind, str(one.table), one.trigger) for one in file.bypasses] == [
+        ("replica", "None", None),
+        ("triggers", "public.users", "all"),
+    ]
+
+
 # Calls
 
 
@@ -165,6 +177,11 @@ def make():
 )
 def test_whose_rights_a_client_has(client: str, role: str | None, is_sure: bool) -> None:
     assert fills(f"{client}; await db.from('users').insert({{ id }})") == [("public.users", role, is_sure)]
+
+
+def test_somebody_who_signs_in_is_a_role() -> None:
+    (file,) = read("await db.auth.signInWithPassword({ email })")
+    assert file.roles == {"authenticated"}
 
 
 @pytest.mark.parametrize(
