@@ -66,6 +66,7 @@ CASES = {
     "invoker that says so": project("", insert("id", "new.id"), "language plpgsql\nsecurity invoker\nvolatile"),
     "bare names": project("", insert("id", "new.id", "", "profiles"), "language plpgsql security definer"),
     "bare names under an empty path": project("", insert("id", "new.id", "", "profiles")),
+    "a language in quotes": project("", insert("id", "new.id"), "language 'plpgsql'"),
     "no path": project("", insert("id", "new.id"), "security definer language plpgsql"),
     "missing address": project("email text not null", insert("id, email", "new.id, new.email")),
     "missing name": project("name text not null", insert("id, name", f"new.id, {NAME}")),

@@ -353,7 +353,7 @@ def _attributes(editor: Editor, ref: Ref, body: Span, attributes: Sequence[str])
     if statement is None:
         raise NotInPlaceError(f"{ref} is written in no statement of its own")
     text, upper = editor.text(body.path), editor.upper(body.path)
-    found = [token for token in tokens(text, statement.start, statement.end) if token[0] != "string"]
+    found = list(tokens(text, statement.start, statement.end))
     invoker = next(clause.find_words(text, found, "security", "invoker"), None)
     if invoker is not None and "security definer" in attributes:
         yield Edit(body.path, *invoker, style.cased("security definer", upper))

@@ -17,7 +17,7 @@ from referee.model.change import Change
 from referee.model.diagnosis import Diagnosis
 from referee.model.names import QName
 from referee.model.plan import Plan
-from referee.model.rehearsal import Rehearsal
+from referee.model.rehearsal import PRODUCTION, Rehearsal, is_broken
 from referee.model.repair import Check, FileChange, Proof, Proposal
 from referee.model.schema import ForeignKey, Schema
 from referee.model.source import Source
@@ -198,10 +198,29 @@ def _rehearsed(cure: Cure, findings: Diagnosis, before: Rehearsal, after: Rehear
     former, latter = set(before.failures()), set(after.failures())
     worse = _worse(findings, before, after)
     known = latter - former - set(worse)
-    stays = sorted(name for name in latter & former if _is_promised(name, cure.changes))
+    made = (
+        _made_by_sign_up(after) if any(isinstance(one, changes.RepairSyncFunction) for one in cure.changes) else set()
+    )
+    stays = sorted(name for name in latter & former if _is_promised(name, cure.changes) and name not in made)
     details = [f"{name} fails, and did not before" for name in worse] + [f"{name} still fails" for name in stays]
     told = [f"{name} fails: a row outlives its account, which unlinked-mirror reports" for name in sorted(known)]
+    told += [
+        f"{name}: a sign-up makes that row itself now, and a second one is refused" for name in sorted(made & former)
+    ]
     return Check("production's flows pass where they were cured", not details, (*details, *told))
+
+
+def _made_by_sign_up(rehearsal: Rehearsal) -> set[str]:
+    """References of tables in which a user has one row, and has it already (23505): their keys refuse nobody."""
+    found = set()
+    for reference in rehearsal.references:
+        verdicts = [reference.worlds[world] for world in PRODUCTION if world in reference.worlds]
+        states = {
+            verdict.failure.sqlstate for verdict in verdicts if is_broken(verdict) and verdict.failure is not None
+        }
+        if states == {"23505"}:
+            found.add(f"reference {reference.key.ref}")
+    return found
 
 
 def _is_promised(name: str, wanted: Sequence[Change]) -> bool:
