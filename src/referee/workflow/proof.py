@@ -94,7 +94,7 @@ def prove_cure(cure: Cure, before: Diagnosis, after: Diagnosis, programs: Progra
         if before.identities.all:
             [is_] = prove(former, config, wish, programs=programs, tell=tell).rehearsals
             [would_be] = prove(latter, config, wish, programs=programs, tell=tell).rehearsals
-            worse = _worse(after, is_, would_be)
+            worse = _worse(cure, after, is_, would_be)
             found.append(_rehearsed(cure, after, is_, would_be))
     if cure.plan is not None:
         with start_server(cure.before.platform, programs) as server:
@@ -179,13 +179,13 @@ def _exact(cure: Cure, before: Diagnosis, after: Diagnosis) -> Check:
 _OUTLIVING = frozenset(("flow outliving-token",))
 
 
-def _worse(findings: Diagnosis, before: Rehearsal, after: Rehearsal) -> tuple[str, ...]:
+def _worse(cure: Cure, findings: Diagnosis, before: Rehearsal, after: Rehearsal) -> tuple[str, ...]:
     """What fails, and did not before.
 
     A mirror that is filled from now on and has no identity key keeps rows of deleted accounts; where that finding was
     not to be cured, it stands for the flows that fail of it.
     """
-    new = set(after.failures()) - set(before.failures())
+    new = set(after.failures()) - set(before.failures()) - _made_by_sign_up(cure, after)
     return tuple(sorted(new - _OUTLIVING if _is_unlinked(findings) else new))
 
 
@@ -196,23 +196,25 @@ def _is_unlinked(findings: Diagnosis) -> bool:
 def _rehearsed(cure: Cure, findings: Diagnosis, before: Rehearsal, after: Rehearsal) -> Check:
     """What failed and is cured passes, and nothing fails that had passed."""
     former, latter = set(before.failures()), set(after.failures())
-    worse = _worse(findings, before, after)
-    known = latter - former - set(worse)
-    made = (
-        _made_by_sign_up(after) if any(isinstance(one, changes.RepairSyncFunction) for one in cure.changes) else set()
-    )
+    worse, made = _worse(cure, findings, before, after), _made_by_sign_up(cure, after)
+    known = latter - former - set(worse) - made
     stays = sorted(name for name in latter & former if _is_promised(name, cure.changes) and name not in made)
     details = [f"{name} fails, and did not before" for name in worse] + [f"{name} still fails" for name in stays]
     told = [f"{name} fails: a row outlives its account, which unlinked-mirror reports" for name in sorted(known)]
     told += [
-        f"{name}: a sign-up makes that row itself now, and a second one is refused" for name in sorted(made & former)
+        f"{name}: a sign-up makes that row itself now, and a second one is refused" for name in sorted(made & latter)
     ]
     return Check("production's flows pass where they were cured", not details, (*details, *told))
 
 
-def _made_by_sign_up(rehearsal: Rehearsal) -> set[str]:
-    """References of tables in which a user has one row, and has it already (23505): their keys refuse nobody."""
-    found = set()
+def _made_by_sign_up(cure: Cure, rehearsal: Rehearsal) -> set[str]:
+    """References of tables in which a user has one row, and has it already (23505): their keys refuse nobody.
+
+    So it is where the function that makes such rows is mended.
+    """
+    found: set[str] = set()
+    if not any(isinstance(change, changes.RepairSyncFunction) for change in cure.changes):
+        return found
     for reference in rehearsal.references:
         verdicts = [reference.worlds[world] for world in PRODUCTION if world in reference.worlds]
         states = {
