@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from referee.errors import RefereeError
-from referee.fixing import clause, function, style, sync
+from referee.fixing import clause, function, style, sync, trigger
 from referee.fixing.edit import Edit
 from referee.model import change as changes
 from referee.model.change import Change
@@ -322,8 +322,7 @@ def _statement_of(editor: Editor, table: QName, span: Span) -> Span:
 
 def _enable_trigger(editor: Editor, change: changes.EnableTrigger) -> Iterator[Edit]:
     after = editor.later(*editor.origins.statements.get(change.trigger, ()))
-    ref = change.trigger
-    sql = f"alter table {ref.owner} enable trigger {quote(ref.part)}"
+    sql = trigger.enabling(editor.schema, change.trigger)
     yield editor.insert(after, "it was disabled.", style.cased(sql, editor.upper(after.path)))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from referee.fixing import function, sync
+from referee.fixing import function, sync, trigger
 from referee.fixing.in_place import own_row_policy
 from referee.fixing.sync import UndecidedError
 from referee.model import change as changes
@@ -557,19 +557,30 @@ def _repair_sync_function(planner: _Planner, change: changes.RepairSyncFunction)
 
 
 def _enable_trigger(planner: _Planner, change: changes.EnableTrigger) -> None:
-    table, name = change.trigger.owner, quote(change.trigger.part)
+    ref = change.trigger
     planner.steps.append(
         Step(
             Phase.EXPAND,
-            _alter(table, f"enable trigger {name}"),
-            f"{change.trigger} fires again",
-            (Lock(table, "SHARE ROW EXCLUSIVE"),),
+            trigger.enabling(planner.schema, ref),
+            f"{ref} fires again",
+            (Lock(ref.owner, "SHARE ROW EXCLUSIVE"),),
             alone=True,
             repeatable=True,
             hazards=(_QUEUE.format(Timeouts().lock),),
-            undo=(_alter(table, f"disable trigger {name}"),),
+            undo=(_disabled_again(planner.schema, ref),),
         )
     )
+
+
+def _disabled_again(schema: Schema, ref: Ref) -> str:
+    """Where the migration role does not own the table, it may not: then the trigger fires still, with a warning."""
+    disabled = trigger.switch(ref, "disable")
+    if not schema.is_managed(ref.schema):
+        return disabled
+    warning = clauses.string(f"{quote(ref.part)} fires still: only the owner of {ref.owner} may disable it")
+    refused = f"exception when insufficient_privilege then\n  raise warning using message = {warning};"
+    body = f"begin\n  {disabled};\n{refused}\nend"
+    return clauses.statement(f"do {_dollars(body)}", "DoStmt")
 
 
 _VARYING = re.compile(r"character varying\((\d+)\)")
