@@ -18,6 +18,7 @@ from referee.read.catalog import Limits, Unseen, read_visible
 from referee.read.replay import Replayed
 from referee.workflow.check import diagnose, identity_options
 from referee.workflow.config import Config, read_config
+from referee.workflow.journals import without_journals
 
 _SIGN_UP = frozenset({"indirect-sync-failure", "unsafe-sync-trigger"})
 _WRITES = _SIGN_UP | {"broken-function-reference", "session-identity-in-key", "unsynced-mirror"}
@@ -99,13 +100,17 @@ def read_database(url: str, config: Config, password: str | None = None) -> tupl
 
 
 def read_live(url: str, config: Config, password: str | None = None, limits: Limits | None = None) -> Live:
-    """Reads a live database. Raises UsageError for a URL that makes no sense, and ServerError."""
+    """Reads a live database, without the journals of repairs.
+
+    Raises UsageError for a URL that makes no sense, and ServerError.
+    """
     limits = limits or Limits()
     with connect(url) if password is None else connect(url, password=password) as session:
         try:
             schema, unseen = read_visible(session, SUPABASE.managed_schemas, limits)
         except FailedStatementError as error:
             raise ServerError(_advice(error, session.place, limits)) from None
+    schema = without_journals(schema)
     host = _host(schema, config)
     if host is not SUPABASE:
         own = {name: replace(namespace, managed=False) for name, namespace in schema.namespaces.items()}

@@ -98,20 +98,7 @@ def read_subject(url: str, config: Config | None = None, password: str | None = 
     refuse_transaction_pooler(url)
     refuse_shared_session(open_session)
     schema, host = read_database(url, config, password)
-    schema = _without_journals(schema)
     return Subject(url, open_session, schema, identify(schema, identity_options(config, host)), host.name)
-
-
-def _without_journals(schema: Schema) -> Schema:
-    """The schema without what repairs keep in it: their journals, and the rows that were moved out of the way."""
-    kept = {
-        name.schema
-        for name, table in schema.tables.items()
-        if name.name == "run" and table.column("wish") is not None and QName(name.schema, "pairs") in schema.tables
-    }
-    if not kept:
-        return schema
-    return replace(schema, tables={name: one for name, one in schema.tables.items() if name.schema not in kept})
 
 
 def scan_subject(subject: Subject, wish: ScanWish, tell: Tell, began: float | None = None) -> Scan:

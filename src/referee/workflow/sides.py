@@ -39,6 +39,7 @@ from referee.workflow.config import Config
 from referee.workflow.contributions import Contributions
 from referee.workflow.database import read_live
 from referee.workflow.host import host_of
+from referee.workflow.journals import without_journals
 from referee.workflow.scripts import script_of
 
 _URL = re.compile(r"\s*postgres(?:ql)?(?:\+\w+)?://|(?:^|\s)(?:host|hostaddr|service|dbname)\s*=", re.IGNORECASE)
@@ -97,7 +98,11 @@ class _Frame:
         return self.host or platform(self.name)
 
     def world(self, schema: Schema, host: Platform, history: tuple[Migration, ...] | None, server: int | None) -> World:
-        """What is known of a side, its namespaces marked as the platform has them."""
+        """What is known of a side, its namespaces marked as the platform has them.
+
+        Dumps and older snapshots hold the journals of repairs; like those of databases they are no difference.
+        """
+        schema = without_journals(schema)
         spaces = {
             name: replace(space, managed=name in host.managed_schemas) for name, space in schema.namespaces.items()
         }
