@@ -93,6 +93,23 @@ class TestSupabase:
         assert names(found) == ["supabase/migrations/1_a.sql"]
         assert skipped(found) == ["supabase/migrations/2_b.sql: left out by the configuration"]
 
+    def test_excluded_seeds_tests_and_roles_are_named_too(self) -> None:
+        make("supabase/migrations/1_a.sql", "supabase/roles.sql", "supabase/seed.sql", "supabase/tests/a.sql")
+        make("supabase/tests/deep/b.sql")
+        found = find_migrations(".", excludes=lambda path: path.endswith(("roles.sql", "seed.sql", "b.sql")))
+        assert (found.seed_files, found.test_files, found.roles_file) == ((), ("supabase/tests/a.sql",), None)
+        assert skipped(found) == [
+            "supabase/seed.sql: left out by the configuration",
+            "supabase/tests/deep/b.sql: left out by the configuration",
+            "supabase/roles.sql: left out by the configuration",
+        ]
+
+    def test_excluded_declarations_are_named_too(self) -> None:
+        make("supabase/schemas/a.sql", "supabase/schemas/b.sql")
+        found = find_migrations(".", excludes=lambda path: path.endswith("b.sql"))
+        assert names(found) == ["supabase/schemas/a.sql"]
+        assert skipped(found) == ["supabase/schemas/b.sql: left out by the configuration"]
+
     def test_settings_seeds_tests_and_roles_are_found(self) -> None:
         make("supabase/migrations/1_a.sql", "supabase/seeds/b.sql", "supabase/seeds/a.sql", "supabase/roles.sql")
         make("supabase/tests/deep/x_test.sql", "supabase/tests/000_helpers.sql")

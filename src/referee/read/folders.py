@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from referee.errors import ReadError
 
+#: Why a file is skipped that matches a pattern of ``exclude``.
+LEFT_OUT = "left out by the configuration"
 # Folders that hold no sources of the project.
 _IGNORED = frozenset({"node_modules", "vendor", "venv", "__pycache__", "site-packages", "bower_components"})
 # Folders below a folder of migrations whose files no tool applies.
@@ -65,7 +67,7 @@ def list_migrations(folder: str, excludes: Callable[[str], bool], keep_all: bool
     skipped: list[Skipped] = []
     for entry, reason in _walk(folder, keep_all):
         if reason is None and excludes(entry.path):
-            reason = "left out by the configuration"
+            reason = LEFT_OUT
         if reason is None:
             files.append(entry)
         else:

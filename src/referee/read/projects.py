@@ -15,6 +15,7 @@ from referee.errors import ReadError
 from referee.model.origins import Gap
 from referee.model.source import Source
 from referee.read.folders import (
+    LEFT_OUT,
     Entry,
     Skipped,
     count_sql,
@@ -45,8 +46,8 @@ class Migrations:
     ``files`` hold what runs when the migrations are applied: ways down are blanked, offsets fit the files.
     ``skipped`` are gaps of the kind "skipped-file". ``declarative`` is whether the files declare the schema instead of
     migrating to it. ``notices`` are things the reader should know that lose nothing.
-    ``seed_files``, ``test_files`` and ``roles_file`` are paths that exist, none of them read. ``given`` is the path
-    that was asked for.
+    ``seed_files``, ``test_files`` and ``roles_file`` are paths that exist and are not excluded, none of them read.
+    ``given`` is the path that was asked for.
     """
 
     kind: Literal["supabase", "folder", "file"]
@@ -219,13 +220,12 @@ class _Supabase:
             )
         if not chosen:
             raise ReadError(self._nothing(declarative))
-        return Migrations(
+        # Whatever is looked for may add to what is skipped, so that comes last.
+        found = Migrations(
             "supabase",
             shown(self.root),
             self.root,
             _read((path, self._shown(path)) for path in chosen),
-            skipped=tuple(self.skipped),
-            notices=tuple(self.notices),
             declarative=declared,
             platform="supabase",
             settings=self.settings,
@@ -233,6 +233,7 @@ class _Supabase:
             test_files=self._matching(("tests/**/*.sql", "tests/**/*.pg")),
             roles_file=next(iter(self._matching(("roles.sql",))), None),
         )
+        return replace(found, skipped=tuple(self.skipped), notices=tuple(self.notices))
 
     def _shown(self, path: str) -> str:
         if self.prefix.startswith(os.pardir):  # a part of the project may still lie below the current folder
@@ -282,7 +283,7 @@ class _Supabase:
                 elif count:
                     yield name, f"a folder with {count} .sql files; the Supabase CLI reads no sub-folders"
             elif ".sql" in name.lower():
-                yield name, "left out by the configuration" if self.excludes(path) else reason
+                yield name, LEFT_OUT if self.excludes(path) else reason
 
     def _tell_of_misnamed(self, folder: str, misnamed: Sequence[str]) -> None:
         """Some services apply files under names of their own: better to read them than to read nothing."""
@@ -318,11 +319,19 @@ class _Supabase:
             files = [path for path in matches if os.path.isfile(path)]
             if not files and self.settings.schema_paths is not None:
                 self._skip(pattern, "config.toml names it in schema_paths, but no file matches it")
-            chosen += [path for path in files if not self.excludes(path)]
+            chosen += self._kept(files)
         return chosen
 
     def _matching(self, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(path for _, paths in expand(patterns, self.root) for path in paths if os.path.isfile(path))
+        found = [path for _, paths in expand(patterns, self.root) for path in paths if os.path.isfile(path)]
+        return tuple(self._kept(found))
+
+    def _kept(self, paths: Sequence[str]) -> Iterator[str]:
+        for path in paths:
+            if self.excludes(path):
+                self._skip(os.path.relpath(path, self.root), LEFT_OUT)
+            else:
+                yield path
 
     def _nothing(self, declarative: bool) -> str:
         where = shown(self.root)
