@@ -153,6 +153,27 @@ def test_one_place_is_not_enough(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Two places are needed" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--only", "orphans"], "--only"),
+        (["--budget", "30s"], "--budget"),
+        (["--save", "last.json"], "--save"),
+        (["--parallel", "1"], "--parallel"),
+        (["--max-load", "3", "--fast"], "--fast, --max-load"),
+    ],
+)
+def test_what_means_nothing_for_two_places_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, options: list[str], named: str
+) -> None:
+    """Not ignored, also where the value is that of the default; it is said before anything is read."""
+    missing = str(tmp_path / "missing.csv")
+    assert main(["scan", "--source", missing, "--mirror", missing, *options]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"which {named} cannot change: leave" in told
+    assert "There is no file" not in told
+
+
 def test_without_duckdb_it_says_what_to_install(tmp_path: Path) -> None:
     """As where the package is not there."""
     (tmp_path / "duckdb.py").write_text("raise ModuleNotFoundError('No module named duckdb', name='duckdb')")

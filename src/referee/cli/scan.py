@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from referee.cli import options
 
@@ -94,6 +95,7 @@ def scan(
 
     settings = read_config(".", given, file=config)
     if source or mirror:
+        _refuse_within_only()
         result = _across((source or db, source_key), (mirror or db, mirror_key), settings, given["sample"])
     else:
         result = _within(db, settings, given)
@@ -108,6 +110,33 @@ def scan(
         columns, paint = screen(output)
         emit(scan_text.render(result, columns=columns, paint=paint, verbose=verbose), output)
     return status
+
+
+# What says how the questions of one database are asked; two places are read whole, by one question.
+_WITHIN_ONLY = (
+    "only",
+    "identities",
+    "managed",
+    "fast",
+    "parallel",
+    "budget",
+    "statement_timeout",
+    "lock_timeout",
+    "max_load",
+    "save",
+)
+
+
+def _refuse_within_only() -> None:
+    """Raises click.UsageError where an option was given that means nothing for accounts and mirror in two places."""
+    context = click.get_current_context()
+    given = [name for name in _WITHIN_ONLY if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        named = ", ".join([f"--{name.replace('_', '-')}" for name in given])
+        raise click.UsageError(
+            f"With --source or --mirror both sides are read whole and compared once, which {named} cannot change: "
+            f"leave {'it' if len(given) == 1 else 'them'} out, or scan one database with --db alone."
+        )
 
 
 def _within(db: str | None, settings: Any, given: dict[str, Any]) -> Scan:
