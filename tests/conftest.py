@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,10 @@ from referee.model.names import quote
 from referee.platforms import SUPABASE
 from referee.postgres.programs import find_programs
 from referee.postgres.server import Server, start_server
+
+# Started in the background, a shell makes us ignore Ctrl-C, and so would every program that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("referee", deadline=None)

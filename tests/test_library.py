@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -18,12 +19,12 @@ MIGRATION = ROOT / "examples/bandbook/supabase/migrations/20251106000000_baselin
 
 
 @pytest.fixture(scope="module")
-def url(server: Server) -> str:
+def url(server: Server) -> Iterator[str]:
     """A database with bandbook in it."""
-    name = server.create_database()
-    with server.connect(name, server.migration_role) as session:
-        session.run(MIGRATION.read_text(encoding="utf-8"))
-    return server.url(name)
+    with server.database() as name:
+        with server.connect(name, server.migration_role) as session:
+            session.run(MIGRATION.read_text(encoding="utf-8"))
+        yield server.url(name)
 
 
 @pytest.mark.parametrize(("module", "name"), CALLS)

@@ -78,12 +78,14 @@ def test_a_database_can_be_the_template_of_another(server: Server, database: str
         assert session.value("select to_regclass('public.t')::text") == "t"
 
 
-def test_roles_and_their_settings_go_with_the_last_database(server: Server) -> None:
-    with server.database() as name:
-        run(server, name, "create role editor; alter role anon reset all; alter role authenticator set pgrst.x = 'y';")
-    with server.database() as name, server.connect(name) as session:
-        assert session.value("select count(*) from pg_roles where rolname = 'editor'") == 0
-        settings: dict[str, list[str]] = dict(session.rows("select rolname::text, rolconfig from pg_roles"))
+def test_roles_and_their_settings_go_with_the_last_database() -> None:
+    """On a server of its own: another test's database would be the last one."""
+    with start_server(SUPABASE, find_programs()) as own:
+        with own.database() as name:
+            run(own, name, "create role editor; alter role anon reset all; alter role authenticator set pgrst.x = 'y';")
+        with own.database() as name, own.connect(name) as session:
+            assert session.value("select count(*) from pg_roles where rolname = 'editor'") == 0
+            settings: dict[str, list[str]] = dict(session.rows("select rolname::text, rolconfig from pg_roles"))
     assert settings["anon"] == ["statement_timeout=3s"]
     assert settings["authenticator"] == ["statement_timeout=8s", "lock_timeout=8s"]
 

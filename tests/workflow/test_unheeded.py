@@ -55,7 +55,7 @@ def test_what_was_heeded_needs_no_notice(project: Path, wish: Canonical) -> None
     [
         (
             Canonical(None, Target(QName("public", "nope"), ())),
-            "user references may point to public.profiles(id), auth.users(id).",
+            "user references may point to auth.users(id), public.profiles(id).",
         ),
         (Canonical(None, Target(PROFILES.table, ("nope",))), "public.profiles(nope) is configured as canonical"),
         (Canonical(Target(QName("auth", "nope"), ()), PROFILES), "auth.nope does not own an identity here"),
