@@ -14,7 +14,7 @@ from referee.platforms import SUPABASE
 from referee.postgres.programs import find_programs
 from referee.postgres.server import Server, start_server
 
-# Started in the background, a shell makes us ignore Ctrl-C, and so would every program that a test starts and interrupts.
+# Started in the background we ignore Ctrl-C, and so would every program that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
