@@ -52,6 +52,31 @@ def test_literals_hold_what_they_were_given(text: str) -> None:
     assert (inside.replace("\\\\", "\\") if quoted.startswith(" E") else inside) == text
 
 
+def test_rows_of_a_copy_come_in_blocks(server: Server, database: str) -> None:
+    with connect(server.url(database)) as session:
+        blocks = list(session.copy_out("copy (select generate_series(1, 20000)) to stdout"))
+        assert b"".join(blocks) == b"".join([b"%d\n" % number for number in range(1, 20_001)])
+        assert len(blocks) < 2_000, "not row by row"
+        assert list(session.copy_out("copy (select where false) to stdout")) == []
+        assert session.value("select 1") == 1
+
+
+def test_a_copy_that_fails_or_is_left_early_leaves_the_session_usable(server: Server, database: str) -> None:
+    with connect(server.url(database)) as session:
+        with pytest.raises(FailedStatementError) as failed:
+            list(session.copy_out("copy (select 1000 / (5000 - n) from generate_series(1, 6000) as n) to stdout"))
+        assert failed.value.sqlstate == "22012"
+        with pytest.raises(FailedStatementError) as failed:
+            next(session.copy_out("copy missing to stdout"))
+        assert failed.value.sqlstate == "42P01"
+        began = time.monotonic()
+        endless = session.copy_out("copy (select generate_series(1, 10000000000)) to stdout")
+        assert next(endless).startswith(b"1\n2\n")
+        endless.close()  # type: ignore[attr-defined]
+        assert time.monotonic() - began < 10
+        assert session.value("select 1") == 1
+
+
 def test_nothing_can_be_written_unless_asked(server: Server, database: str) -> None:
     with connect(server.url(database)) as session, pytest.raises(FailedStatementError) as failed:
         session.run("create table t (id int)")

@@ -10,7 +10,9 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -99,10 +101,8 @@ def compare(
     with tempfile.TemporaryDirectory(prefix="referee-") as folder:
         as_uuid = any(isinstance(side, InDatabase) and side.type == "uuid" for side in (source, mirror))
         loader = _Loader(Path(folder), memory, "uuid" if as_uuid else "varchar")
-        tell(f"reading the ids of {source.name}")
-        first = loader.load("source", source)
-        tell(f"reading the ids of {mirror.name}")
-        second = loader.load("mirror", mirror)
+        tell(f"reading the ids of {source.name} and {mirror.name}")
+        first, second = loader.load_both(source, mirror)
         tell("comparing")
         return Across(
             loader.lacking("source", "mirror", sample),
@@ -134,6 +134,32 @@ class _Loader:
             str(folder / "ids.duckdb"),
             config={"memory_limit": f"{memory}MB", "temp_directory": str(folder / "spilled"), "threads": 2},
         )
+
+    def load_both(self, source: Side, mirror: Side) -> tuple[_Loaded, _Loaded]:
+        """Reads both sides at the same time, each with a cursor of its own: one server works while the other waits.
+
+        Where one of them fails, the other is not read to its end.
+        """
+        loaders = [self._beside(), self._beside()]
+        with ThreadPoolExecutor(2) as pool:
+            try:
+                first = pool.submit(loaders[0].load, "source", source)
+                second = pool.submit(loaders[1].load, "mirror", mirror)
+                done, _ = wait((first, second), return_when=FIRST_EXCEPTION)
+                # Where both have failed, what is wrong with the source is told.
+                for one in (first, second):
+                    if one in done:
+                        one.result()
+                return first.result(), second.result()
+            except BaseException:
+                for loader in loaders:
+                    loader._db.interrupt()
+                raise
+
+    def _beside(self) -> _Loader:
+        other = copy(self)
+        other._db = self._db.cursor()
+        return other
 
     def load(self, table: str, side: Side) -> _Loaded:
         """Reads the ids of one side into a table."""
@@ -259,7 +285,9 @@ class _Feeder(Thread):
         try:
             with open(self._pipe, "wb", buffering=_BLOCK) as pipe, self._side.connect() as session:
                 column = quote(self._side.target.columns[0])
-                query = f"select {column}::text from {self._side.target.table}"
+                # A uuid comes out as text anyway; other types may be cast to text in their own way.
+                shown = column if self._side.type == "uuid" else f"{column}::text"
+                query = f"select {shown} from {self._side.target.table}"
                 session.run(_OPENING)
                 for block in session.copy_out(f"copy ({query}) to stdout (format csv)"):
                     pipe.write(block)

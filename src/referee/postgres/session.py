@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import selectors
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ Row = tuple[Any, ...]
 
 #: The oldest server whose catalogs referee reads.
 OLDEST = 13
+
+# Of a COPY: enough that the work for a block does not count, a few hundred KB.
+_ROWS_AT_ONCE = 4096
 
 # What the driver puts around the reason without adding to it.
 _CHATTER = re.compile(r"consuming input failed: |This probably means the server terminated abnormally .*")
@@ -90,6 +94,32 @@ class Limits:
     connect: float = 10
     statement: float | None = 60
     lock: float | None = 5
+
+
+def _accept(result: pq.abc.PGresult, status: int) -> None:
+    """Raises the server's error where a result is another one than was expected."""
+    if result.status != status:
+        raise psycopg.errors.error_from_result(result)
+
+
+def _take_rows(pgconn: pq.abc.PGconn, rows: list[memoryview]) -> bool:
+    """Takes the rows of a COPY that have come, and waits where there are none; whether it is over.
+
+    The driver waits for each row by itself, which costs more than the row.
+    """
+    for _ in range(_ROWS_AT_ONCE):
+        length, row = pgconn.get_copy_data(1)
+        if length < 0:
+            return True
+        if length == 0:
+            break
+        rows.append(row)
+    if not rows:
+        with selectors.DefaultSelector() as selector:
+            selector.register(pgconn.socket, selectors.EVENT_READ)
+            selector.select()
+        pgconn.consume_input()
+    return False
 
 
 class Session:
@@ -196,9 +226,30 @@ class Session:
 
     def copy_out(self, statement: str) -> Iterator[bytes]:
         """Runs COPY ... TO stdout and gives the rows in blocks as they come, never all of them at once."""
-        with self._guarded(), self._connection.cursor() as cursor, cursor.copy(statement.encode("utf-8")) as copy:
-            for block in copy:
-                yield bytes(block)
+        pgconn = self._connection.pgconn
+        with self._guarded():
+            _accept(pgconn.exec_(statement.encode("utf-8")), pq.ExecStatus.COPY_OUT)
+            over = False
+            try:
+                while not over:
+                    rows: list[memoryview] = []
+                    over = _take_rows(pgconn, rows)
+                    if rows:
+                        yield b"".join(rows)
+                for result in list(iter(pgconn.get_result, None)):
+                    _accept(result, pq.ExecStatus.COMMAND_OK)
+            finally:
+                if not over:
+                    self._abandon(pgconn)
+
+    def _abandon(self, pgconn: pq.abc.PGconn) -> None:
+        """Ends a COPY that nobody wants the rest of, so that the session can be used further."""
+        self.cancel()
+        with suppress(psycopg.Error):
+            while not _take_rows(pgconn, []):
+                pass
+            while pgconn.get_result():
+                pass
 
     def cancel(self) -> None:
         """Asks the server, from another thread, to cancel what this session is doing; says nothing if that fails."""
