@@ -138,7 +138,7 @@ def test_a_column_that_nobody_can_fill_is_asked_about() -> None:
         edited(text, [changes.CreateSyncTrigger(AUTH, USERS)])
     answer = {"value public.users.team": "'00000000-0000-0000-0000-000000000001'"}
     found = edited(text, [changes.CreateSyncTrigger(AUTH, USERS)], answer)
-    assert "('00000000-0000-0000-0000-000000000001')" in found
+    assert "'00000000-0000-0000-0000-000000000001'" in found
 
 
 def test_hostile_names_stay_names() -> None:

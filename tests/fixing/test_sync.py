@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from referee.fixing.sync import compose, sync_values
+from referee.fixing.sync import backfill, compose, sync_values
 from referee.model.change import CreateSyncTrigger
 from referee.model.names import QName, Target
 from referee.postgres.server import Server
@@ -26,6 +26,13 @@ MIRRORS = {
     "handle": "username text unique not null",
     "plain values": "admin boolean not null, points int not null, tags text[] not null, seen timestamptz not null",
     "defaults": "email text not null default '', created_at timestamptz not null default now()",
+    "under an index": "email text not null, x int); create unique index on public.users (lower(email)",
+    "optional under an index": "email text, x int); create unique index on public.users (lower(email)",
+    "a checked address": "email text not null check (email like '%@%')",
+    "a checked address of its own": "email text not null unique check (email like '%_@_%' and email <> '')",
+    "a telephone number": "phone text not null unique",
+    "a listed value": "role text not null check (role in ('b''s', 'c'))",
+    "a checked name": "name text not null check (char_length(name) >= 4)",
     "a checked option": "full_name text check (length(full_name) > 5)",
     "an enumerated type": "role public.role not null",
     "a domain": "nick public.nick not null",
@@ -122,4 +129,46 @@ def test_a_guess_is_a_question_and_an_answer_wins() -> None:
     _, [question] = sync_values(schema, CHANGE, {})
     assert (question.id, question.answer) == ("value public.users.role", "'guest'")
     values, _ = sync_values(schema, CHANGE, {question.id: "'host'"})
-    assert values[1].expression == "('host')"
+    assert values[1].expression == "'host'"
+
+
+def test_what_stands_in_for_an_address_is_a_question() -> None:
+    """'' where rows may share it, the account's id where they may not, and an address where only that is taken."""
+    recommended = {
+        "email text not null": "''",
+        "phone text not null": "''",
+        "email text not null unique": "new.id::text",
+        "email text not null check (email <> '')": "new.id::text",
+        "email text not null check (email like '%@%')": "new.id::text || '@users.invalid'",
+        "email text not null check (public.is_address(email))": None,
+    }
+    for columns, answer in recommended.items():
+        text = "create function public.is_address(text) returns boolean language sql as 'select true';\n"
+        _, [question] = sync_values(schema_of(text + project(columns)), CHANGE, {})
+        assert question.id.startswith("without public.users."), columns
+        assert question.answer == question.recommended == answer, columns
+
+
+def test_an_answer_may_speak_of_the_account(server: Server, database: str) -> None:
+    columns = "email text not null unique, handle text not null"
+    answers = {
+        "without public.users.email": "'new.' || new.id || '@example.org'",
+        "value public.users.handle": "upper(new.id::text)",
+    }
+    text = edited(project(columns), [CHANGE], answers)
+    values = sync_values(schema_of(project(columns)), CHANGE, answers)[0]
+    with server.connect(database, server.superuser) as session:
+        session.run("set role postgres;" + text + "; reset role")
+        session.run("alter table auth.users disable trigger sync_users")
+        session.run("insert into auth.users (id) values (gen_random_uuid())")
+        session.run(backfill(CHANGE, values))
+        session.run("alter table auth.users enable trigger sync_users")
+        session.run("insert into auth.users (id) values (gen_random_uuid())")
+        wrong = "select from public.users where email <> 'new.' || id || '@example.org' or handle <> upper(id::text)"
+        assert session.rows(wrong) == []
+        assert session.value("select count(*) from public.users") == 2
+
+
+def test_a_value_that_a_check_refuses_is_not_recommended() -> None:
+    _, [question] = sync_values(schema_of(project("org text not null check (org <> '')")), CHANGE, {})
+    assert (question.id, question.answer) == ("value public.users.org", None)

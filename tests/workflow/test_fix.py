@@ -79,7 +79,10 @@ def test_what_was_cured_is_silent_and_the_stray_row_is_still_told(project: Path)
 def test_all_remedies_leave_nothing_and_everything_passes(project: Path) -> None:
     repair = fix(project, CONFIG, WRITTEN)
     assert failed(repair.proof) == []
-    assert [question.id for question in repair.questions] == ["on-delete public.shows.shows_created_by_fkey"]
+    assert {question.id: question.answer for question in repair.questions} == {
+        "on-delete public.shows.shows_created_by_fkey": "set null",
+        "without public.users.email": "''",
+    }
     assert [finding for finding in check(project, CONFIG).findings if finding.problem.severity > Severity.INFO] == []
     [rehearsal] = prove(project, CONFIG, Wish(races=False)).rehearsals
     assert list(rehearsal.failures()) == []

@@ -300,7 +300,7 @@ def test_a_unique_e_mail_is_told_and_not_waited_for(server: Server, database: st
     with server.connect(database, server.superuser) as session:
         people(
             session,
-            "create unique index one_e_mail on public.users (lower(email));"
+            "alter table public.users add constraint one_e_mail exclude using btree (lower(email) with =);"
             "update auth.users set email = 'user1@example.org', is_sso_user = true"
             f" where id in ('{user_id(5)}', '{user_id(8)}')",
         )
@@ -309,8 +309,8 @@ def test_a_unique_e_mail_is_told_and_not_waited_for(server: Server, database: st
     made = outcome(result, "unmirrored public.users")
     assert (made.done, made.left, made.unfinished) == (4, 2, False)
     assert {row.key: row.reason for row in made.refused} == {
-        (user_id(number),): 'duplicate key value violates unique constraint "one_e_mail": Key (lower(email))='
-        "(user1@example.org) already exists. (23505)"
+        (user_id(number),): 'conflicting key value violates exclusion constraint "one_e_mail": Key (lower(email))='
+        "(user1@example.org) conflicts with existing key (lower(email))=(user1@example.org). (23P01)"
         for number in (5, 8)
     }
     assert time.monotonic() - began < 4, "others were waited for, and there are none"

@@ -326,7 +326,7 @@ class _Insert:
             Target(self.of.change.trigger.owner, (self.key,)), Target(self.table.name, (self.mirror_key,))
         )
         values, questions = sync.sync_values(self.of.schema, pair, self.of.answers)
-        wanted = {f"value {self.table.name}.{quote(name)}" for name in columns}
+        wanted = {f"{word} {self.table.name}.{quote(name)}" for name in columns for word in ("value", "without")}
         asked = [question for question in questions if question.id in wanted]
         self.of.questions += asked
         open_ = tuple(question for question in asked if question.answer is None)

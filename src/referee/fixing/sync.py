@@ -18,10 +18,12 @@ from referee.model.names import QName, clip, quote
 from referee.model.plan import Question
 from referee.model.schema import Column, Schema, Table
 from referee.sql import clauses
+from referee.sql.evaluate import UNKNOWN, evaluate
 
 AUTH_USERS = QName("auth", "users")
 
 _TEXT = re.compile(r"(?:\w+\.)?(?:text|citext|character varying(?:\((\d+)\))?|character\((\d+)\)|bpchar)", re.ASCII)
+_ADDRESSES = frozenset(["email", "email_address", "phone", "phone_number"])
 _NAMES = frozenset(["name", "full_name", "fullname", "display_name", "displayname", "real_name"])
 _HANDLES = frozenset(["username", "user_name", "handle", "nickname", "nick", "login", "slug"])
 _PICTURES = frozenset(["avatar", "avatar_url", "avatarurl", "picture", "picture_url", "image_url", "photo_url"])
@@ -38,6 +40,17 @@ _NEUTRAL = {
     "json": "'{}'",
     "jsonb": "'{}'",
 }
+
+
+STAND_IN = "{stand_in}"
+"""In a value's expression: what takes the place of an address that there is none of."""
+
+_STRING = re.compile(r"'[^'\\{]*'")
+_COLUMN = re.compile(r"new\.\w+::text")
+_NEW = re.compile(r"('(?:[^']|'')*')|\bnew\.")
+_LISTS = re.compile(r"\bin\s*\(|=\s*any\b", re.IGNORECASE)
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
+_SOME_ID = "00000000-0000-4000-8000-000000000000"
 
 
 class UndecidedError(RefereeError):
@@ -205,6 +218,22 @@ def _free_trigger(schema: Schema, source: QName, base: str) -> str:
 # The values
 
 
+class _Nowhere:
+    """A world in which nothing is known but the values of constants."""
+
+    def relation(self, schema: str | None, name: str, wanted: Mapping[str, object]) -> None:
+        return None
+
+    def cast(self, value: object, type_name: str) -> object:
+        return value if type_name in ("text", "varchar", "bpchar") else UNKNOWN
+
+    def call(self, name: str, arguments: Sequence[object]) -> object:
+        return UNKNOWN
+
+
+_NOWHERE = _Nowhere()
+
+
 def sync_values(
     schema: Schema, change: CreateSyncTrigger, answers: Mapping[str, str]
 ) -> tuple[tuple[Value, ...], tuple[Question, ...]]:
@@ -213,22 +242,34 @@ def sync_values(
     if source is None or mirror is None:
         raise UndecidedError(f"What {change.source.table} and {change.mirror.table} hold is not known.")
     [key], [mirror_key] = change.source.columns, change.mirror.columns
-    pair = _Pair(source, mirror, quote(key), quote(mirror_key))
+    pair = _Pair(source, mirror, quote(key), quote(mirror_key), key)
     values = [Value(mirror_key, f"{{row}}.{quote(key)}")]
     questions: list[Question] = []
     for column in mirror.columns:
         if column.name == mirror_key or column.generated is not None or column.identity == "always":
             continue
         id_ = f"value {mirror.name}.{quote(column.name)}"
-        value = _known(pair, column)
+        value, question = _known(pair, column), None
         if id_ in answers or (value is None and must_be_given(schema, column)):
-            question = _ask(schema, mirror, column, id_, answers.get(id_))
+            question = _ask(schema, pair, column, id_, answers.get(id_))
+            value = None if question.answer is None else Value(column.name, _answered(question.answer))
+        elif value is not None and STAND_IN in value.expression:
+            question = _ask_stand_in(pair, column, answers)
+            stand_in = "null" if question.answer is None else _answered(question.answer)
+            value = Value(value.column, value.expression.replace(STAND_IN, stand_in), value.copies)
+        if question is not None:
             questions.append(question)
-            if question.answer is not None:
-                values.append(Value(column.name, clauses.expression(question.answer)))
-        elif value is not None:
+        if value is not None:
             values.append(value)
     return tuple(values), tuple(questions)
+
+
+def _answered(answer: str) -> str:
+    """An answer as part of a value; ``new.`` in it is the account's row, in the backfill too."""
+    if _STRING.fullmatch(answer) is not None:
+        return answer
+    text = answer if _COLUMN.fullmatch(answer) is not None else clauses.expression(answer)
+    return _NEW.sub(lambda found: found[1] or "{row}.", text.replace("{row}", "row"))
 
 
 def must_be_given(schema: Schema, column: Column) -> bool:
@@ -239,10 +280,12 @@ def must_be_given(schema: Schema, column: Column) -> bool:
     return column.not_null or (domain is not None and domain.not_null and domain.default is None)
 
 
-def _ask(schema: Schema, mirror: Table, column: Column, id_: str, answer: str | None) -> Question:
-    recommended = _neutral(schema, mirror, column)
+def _ask(schema: Schema, pair: _Pair, column: Column, id_: str, answer: str | None) -> Question:
+    mirror, recommended = pair.mirror, _neutral(schema, pair, column)
     text = f"What does a new row of {mirror.name} have in {quote(column.name)} ({column.type}), which refuses NULL?"
     reason = "No sign-up says it and the column has no default"
+    if pair.is_checked(column):
+        reason = "A CHECK constraint decides what it may be, and not every sign-up brings that"
     if recommended is None:
         reason += "; referee cannot know what would do."
     else:
@@ -250,7 +293,37 @@ def _ask(schema: Schema, mirror: Table, column: Column, id_: str, answer: str | 
     return Question(id_, text, recommended, reason, (), answer if answer is not None else recommended)
 
 
-def _neutral(schema: Schema, mirror: Table, column: Column) -> str | None:
+def _ask_stand_in(pair: _Pair, column: Column, answers: Mapping[str, str]) -> Question:
+    """What takes the place of an address that an account does not have, or may not have here."""
+    label = f"{pair.mirror.name}.{quote(column.name)}"
+    own = f"new.{pair.key}::text"
+    kinds = [own] if pair.is_taken_by_one(column) else ["''", own]
+    if column.name.lower().startswith("email"):
+        # No mail is ever delivered to this domain (RFC 2606, section 2).
+        kinds.append(f"{own} || '@users.invalid'")
+    recommended = next((kind for kind in kinds if pair.accepts(column, kind) is True), None)
+    text = f"What does {label}, which refuses NULL, hold for an account without one (by phone, anonymous)?"
+    reason = "the plainest value that every constraint on the column takes"
+    if pair.is_taken_by_one(column):
+        text = text.replace(")?", "), or with one that another row has?")
+        reason += ", and that no other row has"
+    id_ = f"without {label}"
+    if recommended is None:
+        reason = "referee cannot tell what its CHECK constraints take"
+    return Question(id_, text, recommended, f"{reason[0].upper()}{reason[1:]}.", (), answers.get(id_, recommended))
+
+
+def _neutral(schema: Schema, pair: _Pair, column: Column) -> str | None:
+    """The plainest value that the column takes; None where none is known to be taken."""
+    kinds = [_of_type(schema, pair.mirror, column), *pair.listed(column)]
+    if column.name.lower() in _NAMES:
+        kinds.insert(0, "'New user'" if _TEXT.fullmatch(column.type) and kinds[0] is not None else None)
+    if kinds[-1] is None or not pair.is_checked(column):
+        return kinds[0]
+    return next((kind for kind in kinds if kind is not None and pair.accepts(column, kind) is True), None)
+
+
+def _of_type(schema: Schema, mirror: Table, column: Column) -> str | None:
     if any(column.name in key.columns for key in mirror.foreign_keys):
         return None
     if mirror.is_unique((column.name,)):
@@ -269,16 +342,38 @@ def _neutral(schema: Schema, mirror: Table, column: Column) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A source and its mirror; the keys are quoted."""
+    """A source and its mirror; ``key`` and ``mirror_key`` are quoted."""
 
     source: Table
     mirror: Table
     key: str
     mirror_key: str
+    source_key: str
+
+    def checks(self, column: Column) -> list[str]:
+        name = re.compile(rf"\b{re.escape(column.name)}\b")
+        return [check.expression for check in self.mirror.checks if name.search(check.expression)]
 
     def is_checked(self, column: Column) -> bool:
-        name = re.compile(rf"\b{re.escape(column.name)}\b")
-        return any(name.search(check.expression) for check in self.mirror.checks)
+        return bool(self.checks(column))
+
+    def accepts(self, column: Column, expression: str) -> bool | None:
+        """Whether every CHECK on a column takes a value; None where that cannot be told."""
+        value = evaluate(expression, {"new": {self.source_key: _SOME_ID}}, _NOWHERE)
+        found = [evaluate(check, {column.name: value}, _NOWHERE) for check in self.checks(column)]
+        if any(outcome is False for outcome in found):
+            return False
+        return None if any(outcome is UNKNOWN for outcome in found) else True
+
+    def listed(self, column: Column) -> list[str]:
+        """The texts that a CHECK lists as the ones that a column may hold."""
+        lists = [check for check in self.checks(column) if _LISTS.search(check)]
+        return [text for check in lists for text in _LITERAL.findall(check)]
+
+    def is_taken_by_one(self, column: Column) -> bool:
+        """Whether no two rows may hold the same address, be it in another spelling."""
+        spelled = any(index.unique and None in index.columns for index in self.mirror.indexes)
+        return spelled or self.is_in_key(column)
 
     def is_in_key(self, column: Column) -> bool:
         """Whether another row may have taken what a column is to hold."""
@@ -303,7 +398,10 @@ def _known(pair: _Pair, column: Column) -> Value | None:
 
 def _text_value(pair: _Pair, column: Column, required: bool) -> Value | None:
     name, unique = column.name.lower(), pair.is_in_key(column)
-    if name in ("email", "email_address", "phone", "phone_number"):
+    if name not in _ADDRESSES and not unique and pair.is_checked(column):
+        # What a sign-up brings may be just what the constraint refuses.
+        return None
+    if name in _ADDRESSES:
         return _copied(pair, column, "email" if name.startswith("email") else "phone", required)
     if name in _NAMES and not unique:
         given = _metadata("full_name", "name")
@@ -320,16 +418,16 @@ def _text_value(pair: _Pair, column: Column, required: bool) -> Value | None:
 
 def _copied(pair: _Pair, column: Column, field_: str, required: bool) -> Value:
     """An address. Where it has to be unique, one that somebody else has already is left to them."""
-    name = quote(column.name)
-    if not pair.is_in_key(column):
-        expression = f"coalesce({{row}}.{field_}, '')" if required else f"{{row}}.{field_}"
-        return Value(column.name, expression, (field_,))
+    name, given = quote(column.name), f"{{row}}.{field_}"
+    if not pair.is_taken_by_one(column):
+        return Value(column.name, f"coalesce({given}, {STAND_IN})" if required else given, (field_,))
     taken = (
         f"exists (select from {pair.mirror.name} as other "
-        f"where other.{name} = {{row}}.{field_} and other.{pair.mirror_key} <> {{row}}.{pair.key})"
+        f"where other.{name} = {given} and other.{pair.mirror_key} <> {{row}}.{pair.key})"
     )
-    own = f"{{row}}.{pair.key}::text"
-    expression = f"case when {{row}}.{field_} is null or {taken}\n      then {own} else {{row}}.{field_} end"
+    if not required:
+        return Value(column.name, f"case when not {taken}\n      then {given} end", (field_,))
+    expression = f"case when {given} is null or {taken}\n      then {STAND_IN} else {given} end"
     return Value(column.name, expression, (field_,))
 
 
