@@ -5,7 +5,7 @@ change in it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -30,7 +30,8 @@ class Mention(NamedTuple):
     the column "*". Of a relation, ``alias`` is its alias; of a function, ``arguments`` how many it has.
     ``inside`` is whether it stands in a query inside the text, ``quoted`` whether inside a string constant. A label is
     a string constant, cast to the type that ``schema`` and ``table`` name. An alias is any name that the text itself
-    gives; "rows" stands for a function in FROM, whose columns the text need not name.
+    gives; "rows" stands for a function in FROM, whose columns the text need not name. A star that nothing stands in
+    front of has in ``among`` what the FROM of its own SELECT calls its relations; None outside of a SELECT.
     """
 
     kind: Kind
@@ -45,6 +46,7 @@ class Mention(NamedTuple):
     arguments: int = -1
     inside: bool = False
     quoted: bool = False
+    among: tuple[str, ...] | None = None
 
 
 # Statements that would pass for the names of columns behind SELECT.
@@ -91,6 +93,7 @@ class _Reader:
         self.found: list[Mention] = []
         self.local: set[str] = set()
         self.depth = -1
+        self.among: tuple[str, ...] | None = None
 
     def read(self, tree: Tree, is_index: bool) -> None:
         self.local.update(_names_of_ctes(tree))
@@ -130,8 +133,17 @@ class _Reader:
 
     def _select(self, node: Tree) -> None:
         self.depth += 1
-        self._walk(node)
+        self._branch(node)
         self.depth -= 1
+
+    def _branch(self, node: Tree) -> None:
+        """A SELECT, or one side of a UNION; a side of a join comes here too, and is none."""
+        if "targetList" not in node:
+            self._walk(node)
+            return
+        around, self.among = self.among, tuple(_names_in_from(node.get("fromClause")))
+        self._walk(node)
+        self.among = around
 
     def _relation(self, node: Tree) -> None:
         name, schema = node["relname"], node.get("schemaname")
@@ -175,6 +187,7 @@ class _Reader:
             words[-1],
             places,
             table=words[-2] if has_table else None,
+            among=self.among if words == ["*"] else None,
             table_place=(places[-2][0] - self.shift, places[-2][1] - self.shift) if has_table else (-1, -1),
         )
 
@@ -250,9 +263,25 @@ _READERS = {
     "TypeName": _Reader._type,
     # These nodes hold their names without a wrapper around them.
     "alias": _Reader._alias,
+    "larg": _Reader._branch,
+    "rarg": _Reader._branch,
     "relation": _Reader._relation,
     "typeName": _Reader._type,
 }
+
+
+def _names_in_from(tree: Any) -> Iterator[str]:
+    """What a FROM calls the relations in it, those of joins too; what queries in it name is theirs."""
+    stack = [tree]
+    while stack:
+        item = stack.pop()
+        if type(item) is list:
+            stack.extend(item)
+        elif type(item) is dict and "RangeVar" in item:
+            relation = item["RangeVar"]
+            yield relation.get("alias", {}).get("aliasname") or relation["relname"]
+        elif type(item) is dict and "JoinExpr" in item:
+            stack += [item["JoinExpr"].get("larg"), item["JoinExpr"].get("rarg")]
 
 
 def _names_of_ctes(tree: Any) -> Iterable[str]:

@@ -297,6 +297,8 @@ class _Resolver:
             if self.own is not None and (is_row or mention.table == self.own.name):
                 tables.append(self.own)
             return tables
+        if mention.among is not None:
+            return [name for alias in mention.among for name in self.aliases.get(alias, ())]
         inner = [name for names in self.aliases.values() for name in names]
         if mention.name == "*":
             return inner
