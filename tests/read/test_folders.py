@@ -102,6 +102,18 @@ def test_an_excluded_file_is_named(tmp_path: Path) -> None:
     assert [tuple(item) for item in listing.skipped] == [("b.sql", "left out by the configuration")]
 
 
+def test_migrations_that_are_programs_are_named_beside_those_in_sql(tmp_path: Path) -> None:
+    make(tmp_path, "20240101_a.sql", "20240102_b.go", "20240102_b_test.go", "embed.go", "old/20230101_z.go")
+    make(tmp_path, "b/V1__a.sql", "b/V2__Fill.java", "b/Readme.java", "c/migration.sql", "c/migration.ts", "1_x.d.ts")
+    reason = "a program, so what it does is not known"
+    assert skipped(tmp_path) == dict.fromkeys(["20240102_b.go", "b/V2__Fill.java", "c/migration.ts"], reason)
+
+
+def test_a_folder_of_programs_alone_holds_no_migrations_in_sql(tmp_path: Path) -> None:
+    make(tmp_path, "20240102_b.go")
+    assert skipped(tmp_path) == {}
+
+
 def test_a_folder_named_like_a_file_is_named_unless_it_holds_files(tmp_path: Path) -> None:
     make(tmp_path, "a.sql", "c.sql/migration.sql")
     (tmp_path / "b.sql").mkdir()

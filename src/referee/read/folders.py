@@ -34,6 +34,9 @@ _MIGRATION_FOLDERS = frozenset({"migrations", "migration", "drizzle"})
 _DEPTH = 5
 _DIGITS = re.compile(r"(\d+)")
 _FLYWAY = re.compile(r"(?P<kind>[VU])(?P<version>\d+(?:[._]\d+)*)__.*\.sql|R__.*\.sql", re.IGNORECASE)
+# Migrations that are programs: goose, Flyway, Knex, Phinx and the like let them stand between those in SQL.
+_PROGRAM = re.compile(r"(?:V?\d\w*[-_.].*|migration)\.(?:go|java|kt|js|mjs|cjs|ts|py|rb|php|exs|rs)", re.IGNORECASE)
+_NO_PROGRAM = (".d.ts", "_test.go", ".test.ts", ".spec.ts", ".test.js", ".spec.js")
 _DOWN = re.compile(r"(?:.*\.)?(?:down|rollback|undo)\.sql", re.IGNORECASE)
 
 
@@ -75,7 +78,18 @@ def list_migrations(folder: str, excludes: Callable[[str], bool], keep_all: bool
     if not keep_all:
         files, others = _for_applying(files)
         skipped += others
+    skipped += _programs(files)
     return Listing(in_order(files), sorted(skipped, key=lambda item: _natural(item.name)))
+
+
+def _programs(files: Sequence[Entry]) -> Iterator[Skipped]:
+    """The migrations beside some that are programs."""
+    folders = {os.path.dirname(entry.path): entry.name.rpartition("/")[0] for entry in files}
+    for folder, name in folders.items():
+        for child in _scan(folder):
+            if _PROGRAM.fullmatch(child.name) and not child.name.lower().endswith(_NO_PROGRAM):
+                shown = printable(child.name)
+                yield Skipped(f"{name}/{shown}" if name else shown, "a program, so what it does is not known")
 
 
 def find_folders(root: str) -> list[str]:
