@@ -152,6 +152,8 @@ def test_the_plan_proves_right_on_a_database_with_rows(migrated: tuple[Path, Rep
     assert failed(repair.proof) == []
     assert repair.proof is not None
     assert len(repair.proof.checks) == 12
+    told = [detail for check in repair.proof.checks for detail in check.details]
+    assert told == ["public.users.users_id_fkey stays NOT VALID while rows are there that refer to nothing"]
     assert repair.plan is not None
     phases = [step.phase for step in repair.plan.steps]
     assert phases == sorted(phases)

@@ -25,7 +25,7 @@ from referee.postgres.programs import Programs
 from referee.postgres.scripts import Outcome, run_scripts
 from referee.postgres.server import Server, start_server
 from referee.read.catalog import read_catalog
-from referee.rehearse.base import UNMIRRORED, Base, prepare
+from referee.rehearse.base import GHOST, UNMIRRORED, Base, prepare
 from referee.sql.questions import Questions
 from referee.workflow.check import Reading
 from referee.workflow.config import Config
@@ -262,15 +262,16 @@ def _with_rows(cure: Cure, server: Server) -> Iterator[Check]:
 
 def _verified(cure: Cure, server: Server, database: str, start: Schema, middle: Schema) -> Check:
     """Nothing is as the plan's queries look for it, but for rows of old that a new key still waits for."""
-    asked = Questions(middle)
-    waiting = {asked.orphans(key).text for key in _waiting(cure, start, middle)}
+    asked, keys = Questions(middle), _waiting(cure, start, middle)
+    waiting = {asked.orphans(key).text for key in keys}
     queries = [query for query in (cure.plan.verification if cure.plan else ()) if query not in waiting]
     broken = [query for query in queries if _has_rows(server, database, query)]
-    return Check("the verification queries find nothing", not broken, tuple(broken))
+    told = [f"{key.ref} stays NOT VALID while rows are there that refer to nothing" for key in keys]
+    return Check("the verification queries find nothing", not broken, (*broken, *told))
 
 
 def _fill(server: Server, base: Base) -> None:
-    """Rows as production has them: among them those of an account without its row in the mirror."""
+    """Rows as production has them: those of an account without its row in the mirror, and mirror rows of no account."""
     with server.connect(base.database, server.superuser) as session:
         for prepared in base.prepared:
             if prepared.row is None:
@@ -281,6 +282,12 @@ def _fill(server: Server, base: Base) -> None:
             if reference.key.target.table == prepared.identity.source.table:
                 with suppress(StatementError):
                     session.run(prepared.row.insert({reference.column: UNMIRRORED.literal}))
+        for upsert in base.upserts:
+            # Nobody has the account of this row; where a key keeps such rows out, there are none in production either.
+            row, column = upsert.rows.get(GHOST.number), upsert.mirror.column
+            if row is not None:
+                with suppress(StatementError):
+                    session.run(row.insert({column: GHOST.literal}))
 
 
 def _run(server: Server, database: str, files: Sequence[FileChange]) -> Outcome:
