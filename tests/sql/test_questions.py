@@ -26,6 +26,7 @@ from referee.sql.questions import (
     judged,
     keys_of,
     next_bound,
+    next_bounds,
 )
 from tests.identity.sql import replayed
 
@@ -82,6 +83,9 @@ def test_hostile_names(server: Server, database: str, name: str) -> None:
         assert sorted(session.rows(question.text)) == [(2, 2), (3, 2)]
         assert session.fetch_all(counted(question, 5, with_keys=True)) == [[(1, 2, [[["2"], 2, ["2"]]])]]
         assert session.fetch_all(next_bound(question, order, None, 2)) == [[("2",)]]
+        assert session.fetch_all(next_bounds(question, order, None, 2, 5)) == [[("2",)]]
+        assert session.fetch_all(next_bounds(question, order, None, 1, 2)) == [[("1",), ("2",)]]
+        assert session.fetch_all(next_bounds(question, order, ("1",), 1, 2)) == [[("2",), ("2",)]]
         assert session.fetch_all(judged(question, Range(order, ("1",), ("2",)))) == [[(2,)]]
         assert session.fetch_all(keys_of(question, [("2",)])) in ([[(["2"], ["2"])]], [[(["2"], ["3"])]])
 

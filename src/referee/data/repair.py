@@ -25,15 +25,15 @@ from referee.model.schema import ForeignKey, Schema, Table
 from referee.postgres.session import FailedStatementError
 from referee.sql import repairs
 from referee.sql.activity import OLDEST_TRANSACTION
-from referee.sql.questions import Bound, Order, Range, next_bound
+from referee.sql.questions import Bound, Order, Range, next_bounds
 from referee.sql.repairs import Branch, Filling, Journal
 
 # A batch is made to take about this long: whoever wants a row that it holds waits no longer.
 _AIM = 0.05
 _FIRST_ROWS, _MOST_ROWS = 2_000, 200_000
 _FIRST_BATCH, _MOST_BATCH = 200, 20_000
-# Ranges up to this many rows take no longer to find than the way to the server: so many are asked for at a time.
-_SMALL, _AHEAD = 5_000, 4
+# Where ranges end is looked up for some at a time, not for so many rows that the size of a range could not adapt.
+_ROWS_AHEAD, _MOST_AHEAD = 50_000, 4
 # So many rows that the server refuses are named; if there are more, something is wrong with the action.
 _MOST_REFUSED = 200
 # So many rows that others hold are stepped over one by one; where there are more, a whole table is held.
@@ -190,6 +190,8 @@ class _Pass:
         self.work = work
         self.tally = tally
         self.rows = _FIRST_ROWS
+        # So many rows has the range that is under way; those looked up together are all of one size.
+        self.sized = _FIRST_ROWS
         self.most = _FIRST_BATCH
         self.limit = _MOST_BATCH
 
@@ -217,11 +219,11 @@ class _Pass:
                 after = upto
 
     def _bounds(self, order: Order, after: Bound | None) -> list[Bound | None]:
-        """Where the next ranges end, None for the end of the table. Small ranges are looked up several at a time."""
-        ahead = _AHEAD if self.rows <= _SMALL else 1
-        queries = [next_bound(self.work.question, order, after, self.rows * number) for number in range(1, ahead + 1)]
-        found = self.writer.read(queries)
-        bounds: list[Bound | None] = [tuple(rows[0]) for rows in found if rows]
+        """Where the next ranges end, None for the end of the table. Several are looked up at a time."""
+        self.sized = self.rows
+        ahead = min(max(_ROWS_AHEAD // self.rows, 1), _MOST_AHEAD)
+        [found] = self.writer.read([next_bounds(self.work.question, order, after, self.rows, ahead)])
+        bounds: list[Bound | None] = [tuple(row) for row in found]
         return bounds if len(bounds) == ahead else [*bounds, None]
 
     def _range(self, range_: Range | None) -> None:
@@ -252,10 +254,12 @@ class _Pass:
     def _adapt_range(self, seconds: float, batches: int) -> None:
         """Makes the next range about as large as one batch can do."""
         if batches > 1:
-            self.rows = max(self.rows // 2, _FIRST_BATCH)
+            # Not much less than a batch holds: two halves cost more than a whole.
+            whole = int(min(self.most, self.limit) * 0.8)
+            self.rows = max(self.sized // 2, min(self.sized, whole), _FIRST_BATCH)
         else:
             factor = min(max(_AIM / max(seconds, 0.0005), 0.5), 2.0)
-            self.rows = int(min(max(self.rows * factor, _FIRST_BATCH), _MOST_ROWS))
+            self.rows = int(min(max(self.sized * factor, _FIRST_BATCH), _MOST_ROWS))
 
     def _batch(self, range_: Range | None) -> _Batch:
         """One batch. What stands in the way makes it smaller, down to the one row in trouble, which is left out."""
