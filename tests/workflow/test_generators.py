@@ -92,6 +92,22 @@ def test_what_a_tool_generates_is_never_edited(tmp_path: Path, files: dict[str, 
     assert repair.commands[0].startswith(f"# change {schema} in the same way")
 
 
+PRINTED = {
+    "Alembic": f"BEGIN;\n\n-- Running upgrade  -> 1975ea83b712\n{SPLIT}\nCOMMIT;\n",
+    "Rails": f"{SPLIT}\nINSERT INTO \"schema_migrations\" (version) VALUES\n('20250102030405');\n",
+}
+
+
+@pytest.mark.parametrize("tool", PRINTED)
+@pytest.mark.parametrize("name", ["structure.sql", ""])
+def test_what_a_tool_printed_is_never_edited(tmp_path: Path, tool: str, name: str) -> None:
+    text = PRINTED[tool]
+    project(tmp_path, {"db/structure.sql": text})
+    with pytest.raises(UsageError, match=f"{tool} generates these migrations"):
+        fix(tmp_path / "db" / name, CONFIG, Request("in-place", verify=False))
+    assert (tmp_path / "db/structure.sql").read_text() == text
+
+
 def test_declared_schemas_are_named_and_migrations_beside_them_may_be_edited(tmp_path: Path) -> None:
     folder = project(tmp_path, DECLARED)
     repair = fix(folder, CONFIG, Request(shipped_through="none", verify=False))

@@ -34,8 +34,11 @@ class Generator:
 
 def generator_of(migrations: Migrations) -> Generator | None:
     """The tool that writes the files, by what it leaves beside them; None where people write all of them."""
-    if migrations.kind == "file" or migrations.declarative:
+    if migrations.declarative:
         return None
+    printed = next((found for source in migrations.files if (found := _printed(source.text)) is not None), None)
+    if printed is not None or migrations.kind == "file":
+        return printed
     folder = os.path.join(migrations.root, "migrations") if migrations.kind == "supabase" else migrations.root
     return next((found for find in _FINDERS if (found := find(folder, migrations)) is not None), None)
 
@@ -88,6 +91,23 @@ def _supabase(folder: str, migrations: Migrations) -> Generator | None:
         return None
     has_sql = any(name.endswith(".sql") for _, _, names in os.walk(declared) for name in names)
     return Generator("supabase db diff", shown(declared), owns_files=False) if has_sql else None
+
+
+# Alembic 1.16, "Generating SQL Scripts"; Rails 8, "Schema Dumping and You": what the text of a printed file begins or
+# ends with. The tools write it anew from migrations in their own language.
+_ALEMBIC = re.compile(r"^-- Running upgrade \S* ?-> ", re.MULTILINE)
+_RAILS = re.compile(
+    r"""^INSERT INTO (?:public\.)?"?schema_migrations"? \(version\) VALUES\s*\('\d{14}'\)""", re.MULTILINE
+)
+
+
+def _printed(text: str) -> Generator | None:
+    """The tool that printed a file of SQL, by what it writes into it."""
+    if _ALEMBIC.search(text):
+        return Generator("Alembic", "the migration in its versions folder")
+    if _RAILS.search(text):
+        return Generator("Rails", "db/migrate")
+    return None
 
 
 _FINDERS: tuple[Callable[[str, Migrations], Generator | None], ...] = (_prisma, _drizzle, _atlas, _supabase)
