@@ -152,6 +152,10 @@ def test_every_key_has_an_attribute_a_variable_and_an_option_of_its_own() -> Non
     assert len({key.variable for key in KEYS}) == len({key.option for key in KEYS}) == len(KEYS)
 
 
+def test_an_empty_variable_says_nothing() -> None:
+    assert from_environment(**{key.variable: "" for key in KEYS}) == from_environment()
+
+
 def test_an_option_wins_over_the_environment_and_both_over_the_file() -> None:
     Path("referee.toml").write_text('fail-on = "never"\nselect = ["lost-key"]\nplatform = "plain"')
     config = read_config(

@@ -88,9 +88,9 @@ def read_config(
     """The configuration for a project at ``path``.
 
     ``options`` maps fields of Config to what the command line said, None where it said nothing. ``environ`` is the
-    environment, by default the process's own. ``file`` is the configuration file; without it the nearest one at or
-    above ``path`` counts, not above the root of the repository. Raises ConfigError for a faulty file and UsageError
-    for a faulty option or variable.
+    environment, by default the process's own; an empty variable says nothing. ``file`` is the configuration file;
+    without it the nearest one at or above ``path`` counts, not above the root of the repository. Raises ConfigError
+    for a faulty file and UsageError for a faulty option or variable.
     """
     found = find_file(path) if file is None else Path(file)
     given: dict[str, _Given] = {}
@@ -174,8 +174,9 @@ def _line_of(key: str, text: str) -> str:
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, _Given]]:
     for key in KEYS:
-        if key.variable in environ:
-            yield key.name, _Given(environ[key.variable], f"The variable {key.variable}", Path(), UsageError)
+        # Build services set variables that nobody filled to nothing; that must not select no rule.
+        if value := environ.get(key.variable):
+            yield key.name, _Given(value, f"The variable {key.variable}", Path(), UsageError)
 
 
 def _from_options(options: Mapping[str, object]) -> Iterator[tuple[str, _Given]]:
