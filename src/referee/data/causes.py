@@ -342,6 +342,8 @@ def _identity_of(identities: Identities, question: Question) -> Identity | None:
     """The identity that a question is about: whose table is referenced."""
     wanted = {question.target, Target(question.table, question.columns)}
     for identity in identities.all:
-        if question.target in identity.targets or (question.kind != "orphans" and wanted & identity.targets):
+        if question.target in identity.targets or (
+            question.kind != "orphans" and wanted.intersection(identity.targets)
+        ):
             return identity
     return None

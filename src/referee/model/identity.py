@@ -108,8 +108,9 @@ class Identity:
     writer: Writer = Writer("postgres", ("public",))
 
     @cached_property
-    def targets(self) -> frozenset[Target]:
-        return frozenset({self.source, *(mirror.target for mirror in self.mirrors)})
+    def targets(self) -> tuple[Target, ...]:
+        """Where its user references may point: the source first, then the mirrors."""
+        return tuple(dict.fromkeys([self.source, *(mirror.target for mirror in self.mirrors)]))
 
     @cached_property
     def writes_by_owner(self) -> Mapping[Ref, tuple[Write, ...]]:

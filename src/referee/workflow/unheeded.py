@@ -31,17 +31,12 @@ def _is_heeded(wish: Canonical, identity: Identity) -> bool:
     return identity.decided_by == "configuration" and _is_meant(wish.target, identity.canonical)
 
 
-def _targets(identity: Identity) -> list[Target]:
-    """The source first, then its mirrors: the same order at each run."""
-    return list(dict.fromkeys([identity.source, *(mirror.target for mirror in identity.mirrors)]))
-
-
 def _why(wish: Canonical, concerned: list[Identity]) -> str:
     table = _shown(wish.target)
     if not concerned:
         why = "no table owns" if wish.source is None else f"{_shown(wish.source)} does not own"
         return f"{table} is configured as canonical, and was not heeded: {why} an identity here."
-    others = ", ".join(str(target) for identity in concerned for target in _targets(identity))
+    others = ", ".join(str(target) for identity in concerned for target in identity.targets)
     return f"{table} is configured as canonical, and was not heeded: user references may point to {others}."
 
 
