@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from referee import __version__
 from referee.data import journal as journals
 from referee.data.repair import Repairer, Work
 from referee.data.scan import scan_rows
@@ -25,7 +24,7 @@ from referee.sql.repairs import Filling, Journal
 from referee.workflow.config import Config, read_config
 from referee.workflow.fillings import fillings
 from referee.workflow.migrate import fingerprint
-from referee.workflow.repair import RepairWish, refuse_standby, writing_session
+from referee.workflow.repair import RepairWish, journaled, refuse_standby, writing_session
 from referee.workflow.scan import Subject, read_subject
 
 
@@ -62,21 +61,8 @@ class _PlanExecution:
 
     def run(self, any_schema: bool) -> PlanRun:
         began = time.monotonic()
-        with self._session() as session:
-            refuse_standby(session)
-            journals.set_up(session, self.wish.journal)
-        run: journals.Run | None = None
-
-        def hold(session: Session) -> None:
-            if run is not None:
-                journals.hold(session, run.journal.run)
-
-        writer = Writer(self._session, self.wish.limits, self.tell, hold)
-        try:
-            purpose = {"schema_before": self.plan.schema_before, "steps": [step.sql for step in self.plan.steps]}
-            run = writer.steadily(
-                lambda session: journals.begin(session, self.wish.journal, "plan", purpose, __version__)
-            )
+        purpose = {"schema_before": self.plan.schema_before, "steps": [step.sql for step in self.plan.steps]}
+        with journaled(self._session, self.wish, "plan", purpose, self.tell) as (writer, run):
             if not run.resumed and not any_schema:
                 self._check_schema(writer, run.journal)
             patience = self.wish.limits.patience
@@ -92,8 +78,6 @@ class _PlanExecution:
                 writer.steadily(lambda session: journals.end(session, journal, ending))
             seconds = round(time.monotonic() - began, 3)
             return PlanRun(result.run, result.database, done, result.to_do, broken, run.resumed, seconds)
-        finally:
-            writer.close()
 
     def _session(self) -> Session:
         return writing_session(self.subject.url, self.password)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
@@ -115,20 +116,7 @@ class _Execution:
         began = time.monotonic()
         if not self.plan.does_something:
             return RowRepair("", self.subject.name, self.plan, ())
-        with self._session() as keeper:
-            refuse_standby(keeper)
-            journals.set_up(keeper, self.wish.journal)
-        run: journals.Run | None = None
-
-        def hold(session: Session) -> None:
-            if run is not None:
-                journals.hold(session, run.journal.run)
-
-        writer = Writer(self._session, self.wish.limits, self.tell, hold)
-        try:
-            run = writer.steadily(
-                lambda session: journals.begin(session, self.wish.journal, "repair", self._purpose(), __version__)
-            )
+        with journaled(self._session, self.wish, "repair", self._purpose(), self.tell) as (writer, run):
             journal = run.journal
             done = list(self._do_all(writer, journal))
             self.tell("asking once more")
@@ -146,8 +134,6 @@ class _Execution:
             if result.is_finished:
                 writer.steadily(lambda session: journals.end(session, journal, _summary(result)))
             return result
-        finally:
-            writer.close()
 
     def _session(self) -> Session:
         return writing_session(self.subject.url, self.password)
@@ -249,6 +235,31 @@ def writing_session(url: str, password: str | None = None) -> Session:
     if password is None:
         return connect(url, read_only=False, limits=limits)
     return connect(url, read_only=False, limits=limits, password=password)
+
+
+@contextmanager
+def journaled(
+    open_session: Callable[[], Session], wish: RepairWish, kind: str, purpose: Mapping[str, object], tell: Tell
+) -> Iterator[tuple[Writer, journals.Run]]:
+    """A writer, and the run that each of its connections holds: one that was cut short, or else a new one.
+
+    Raises UsageError on a standby and where the role may not keep a journal.
+    """
+    with open_session() as session:
+        refuse_standby(session)
+        journals.set_up(session, wish.journal)
+    run: journals.Run | None = None
+
+    def hold(session: Session) -> None:
+        if run is not None:
+            journals.hold(session, run.journal.run)
+
+    writer = Writer(open_session, wish.limits, tell, hold)
+    try:
+        run = writer.steadily(lambda session: journals.begin(session, wish.journal, kind, purpose, __version__))
+        yield writer, run
+    finally:
+        writer.close()
 
 
 def refuse_standby(session: Session) -> None:
