@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from referee.data import journal as journals
 from referee.data.writer import Limits
 from referee.errors import ReadError, UsageError
 from referee.model.row_repair import Outcome, RowRepair, Undoing
@@ -17,7 +18,17 @@ from referee.postgres.session import Session
 from referee.render.repair_text import render_repair
 from referee.workflow.config import Config
 from referee.workflow.plan_run import undo_run
-from referee.workflow.repair import Prepared, RepairWish, execute, exit_status, parse_actions, prepare, read_pairs
+from referee.workflow.repair import (
+    Prepared,
+    RepairWish,
+    execute,
+    exit_status,
+    journaled,
+    parse_actions,
+    prepare,
+    read_pairs,
+    writing_session,
+)
 from referee.workflow.scan import ScanWish, scan
 from tests.data.mess import Mess, load, user_id
 from tests.data.restartable import restartable
@@ -612,3 +623,22 @@ def test_actions_that_make_no_sense(server: Server, database: str) -> None:
             plan(url, actions=parse_actions(texts))
     with pytest.raises(UsageError, match="The actions are create, remap, set-null, quarantine, leave"):
         parse_actions(["public.notes=delete"])
+
+
+def test_a_run_stays_its_owners_when_the_connection_is_made_anew(server: Server, database: str) -> None:
+    """Else a second repair would go on with a run that is still at work."""
+
+    def quiet(message: str) -> None:
+        pass
+
+    def connecting() -> Session:
+        return writing_session(server.url(database))
+
+    with (
+        journaled(connecting, RepairWish(), "repair", {}, quiet) as (writer, run),
+        server.connect(database, server.superuser) as other,
+    ):
+        lost = writer.session.announced_pid
+        other.run(f"select pg_terminate_backend({lost})")
+        assert writer.steadily(lambda session: session.announced_pid) != lost
+        assert not journals.hold(other, run.journal.run)
