@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from referee.code.pieces import Assigned, Chain, CodeSyntaxError, Text
 from referee.code.python import read_python
+from tests.code.pieces import written
 
 
 def texts(program: str) -> list[Text]:
@@ -17,13 +18,6 @@ def texts(program: str) -> list[Text]:
 
 def chains(program: str) -> list[Chain]:
     return [piece for piece in read_python(program) if isinstance(piece, Chain)]
-
-
-def written(program: str, text: Text, part: str) -> str:
-    """How a part of a literal is written."""
-    start = text.decoded.text.index(part)
-    first, last = text.decoded.span(start, start + len(part))
-    return program[first:last]
 
 
 def test_each_character_of_a_literal_has_its_place() -> None:
