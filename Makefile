@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 JOBS   ?= 2
 
-.PHONY: help demo test acceptance lint bench corpus docs format lock clean
+.PHONY: help demo test search acceptance lint bench corpus docs format lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ demo: $(READY) ## what referee says about the example project
 
 test: $(READY) ## the whole suite
 	$(BIN)/python -m pytest -n $(JOBS)
+
+search: $(READY) ## the property tests with new examples, and more of those that take long
+	REFEREE_ACCEPTANCE=1 $(BIN)/python -m pytest -n $(JOBS) -m hypothesis --hypothesis-profile=search
 
 acceptance: $(READY) ## tests against the Supabase CLI, PostgreSQL 15, pg_prove and linters, which it installs
 	tools/acceptance.sh

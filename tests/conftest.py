@@ -18,9 +18,11 @@ from referee.postgres.server import Server, start_server
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long an example takes says more about the machine than about the code.
-settings.register_profile("referee", deadline=None)
-settings.load_profile("referee")
+# How long an example takes says more about the machine than about the code. `make test` draws the same examples each
+# time, so that what turns red is what was changed; `make search` draws new ones.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None, print_blob=True)
+settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

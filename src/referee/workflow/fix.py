@@ -12,7 +12,7 @@ from referee.fixing.in_place import Editor, NotInPlaceError, by_file
 from referee.fixing.proposals import Chosen, choose
 from referee.fixing.suspects import absent, doubtful, suspects
 from referee.fixing.sync import UndecidedError
-from referee.model.change import AddForeignKey, Change, CreateSyncTrigger, RetargetForeignKey
+from referee.model.change import AddForeignKey, Change, CreateSyncTrigger, RetargetForeignKey, Safety
 from referee.model.diagnosis import Diagnosis
 from referee.model.names import Target
 from referee.model.plan import Plan, Question
@@ -303,4 +303,13 @@ def _cure(job: _Job, composed: Composed) -> Cure:
         plan=composed.plan,
         files=composed.files,
         config=job.config,
+        left=tuple([finding for one in composed.proposals if _is_decided_against(one) for finding in one.findings]),
+    )
+
+
+def _is_decided_against(proposal: Proposal) -> bool:
+    """Whether it is left since a person has to decide about it, and not because it could not be done."""
+    remedies = [finding.problem.remedy for finding in proposal.findings]
+    return not proposal.is_applied and all(
+        remedy is not None and remedy.safety is Safety.SHOW_ONLY for remedy in remedies
     )

@@ -15,6 +15,7 @@ from referee.fixing.outcome import differences, surprises
 from referee.model import change as changes
 from referee.model.change import Change
 from referee.model.diagnosis import Diagnosis
+from referee.model.finding import Finding
 from referee.model.names import QName
 from referee.model.plan import Plan
 from referee.model.rehearsal import PRODUCTION, Rehearsal, is_broken
@@ -38,7 +39,10 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Cure:
-    """What is to be proven: the project before and after, what was proposed, and the plan and its files if any."""
+    """What is to be proven: the project before and after, what was proposed, and the plan and its files if any.
+
+    ``left`` are the findings whose cure a person decides, and decided against: they may stand where others fell.
+    """
 
     before: Reading
     after: Reading
@@ -46,6 +50,7 @@ class Cure:
     plan: Plan | None
     files: tuple[FileChange, ...]
     config: Config
+    left: tuple[Finding, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -146,14 +151,21 @@ def _is_gone(cure: Cure, after: Diagnosis) -> Check:
 
 
 def _none_is_new(cure: Cure, before: Diagnosis, after: Diagnosis) -> Check:
-    """A new key that existing rows break stays NOT VALID, as its step says; that is told and no fault of the cure."""
+    """Two kinds are told and no fault of the cure.
+
+    A new key that existing rows break stays NOT VALID, as its step says; and what a cure brings to light and a person
+    decided to leave is left.
+    """
     known = {(finding.rule, finding.problem.object) for finding in before.findings}
     fresh = [finding for finding in after.findings if (finding.rule, finding.problem.object) not in known]
     waiting = {key.ref for key in _waiting(cure, before.schema, after.schema)}
     told = [one for one in fresh if one.rule == "unvalidated-foreign-key" and one.problem.object in waiting]
-    new = [finding for finding in fresh if finding not in told]
+    decided = {(finding.rule, finding.problem.object) for finding in cure.left}
+    accepted = [one for one in fresh if (one.rule, one.problem.object) in decided]
+    new = [finding for finding in fresh if finding not in told and finding not in accepted]
     details = [f"{finding.rule} {finding.problem.object}: {finding.problem.cause}" for finding in new]
     details += [f"{one.problem.object} waits for its rows: some refer to nothing, and stay" for one in told]
+    details += [f"{one.rule} {one.problem.object}: left, as the question about it was answered" for one in accepted]
     return Check("no finding is new", not new, tuple(details))
 
 
