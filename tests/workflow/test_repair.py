@@ -150,6 +150,25 @@ def test_there_is_nothing_to_do(server: Server, database: str) -> None:
         assert session.value("select to_regnamespace('referee')") is None
 
 
+def test_who_signs_up_without_a_row_before_it_is_asked_once_more_has_one_in_the_end(
+    server: Server, database: str
+) -> None:
+    with server.connect(database) as session:
+        people(session)
+        told: list[str] = []
+
+        def tell(message: str) -> None:
+            if message == "asking once more" and message not in told:
+                session.run(f"insert into auth.users (id, email) values ('{user_id(50)}', 'late@example.org')")
+            told.append(message)
+
+        result = execute(*plan(server.url(database, server.superuser)), tell)
+        assert told.count("asking once more") == 2
+        assert outcome(result, "unmirrored public.users").done == 7
+        assert result.left == 0
+        assert rows(session, f"select id::text from public.users where id = '{user_id(50)}'") == [user_id(50)]
+
+
 # What is left alone
 
 

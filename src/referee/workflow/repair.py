@@ -118,9 +118,7 @@ class _Execution:
             return RowRepair("", self.subject.name, self.plan, ())
         with journaled(self._session, self.wish, "repair", self._purpose(), self.tell) as (writer, run):
             journal = run.journal
-            done = list(self._do_all(writer, journal))
-            self.tell("asking once more")
-            answers = self._ask_again([action.question for action in self.plan.actions])
+            done, answers = self._do_all(writer, journal)
             result = RowRepair(
                 journal.run,
                 self.subject.name,
@@ -144,19 +142,38 @@ class _Execution:
         pairs = blake2b(repr(wish.pairs).encode(), digest_size=8).hexdigest() if wish.pairs else ""
         return {"only": wish.only, "actions": wish.actions, "touch": wish.touch, "pairs": pairs}
 
-    def _do_all(self, writer: Writer, journal: Journal) -> Iterator[Outcome]:
+    def _do_all(self, writer: Writer, journal: Journal) -> tuple[list[Outcome], tuple[Answer, ...]]:
+        """What came of each action, and what the database says of it in the end."""
         self._make_ready(writer, journal)
-        schema = self.subject.schema
         throttle = Throttle(self.wish.max_load, self.tell)
-        patience = self.wish.limits.patience
-        repairer = Repairer(writer, schema, journal, self._count_left, self.watch, patience=patience, throttle=throttle)
+        repairer = Repairer(
+            writer, self.subject.schema, journal, self._count_left, self.watch,
+            patience=self.wish.limits.patience, throttle=throttle,
+        )  # fmt: skip
         self.watch.expect(action.rows for action in self.plan.actions if action.does_something)
-        for action in self.plan.actions:
-            works = list(works_of(schema, action, self.fillings, journal))
-            if not works:
-                yield Outcome(action, left=action.rows, left_because=action.reason)
-                continue
-            yield _joined(action, [repairer.do(work) for work in works])
+        done = [self._do(repairer, journal, action, verify=False) for action in self.plan.actions]
+        answers = self._verify()
+        wrong = {answer.question.id for answer in answers if answer.violations}
+        late = [outcome for outcome in done if _is_through(outcome) and outcome.action.question.id in wrong]
+        if not late:
+            return done, answers
+        again = [
+            _joined(outcome.action, [outcome, self._do(repairer, journal, outcome.action)])
+            if outcome in late
+            else outcome
+            for outcome in done
+        ]
+        return again, self._verify()
+
+    def _do(self, repairer: Repairer, journal: Journal, action: Action, *, verify: bool = True) -> Outcome:
+        works = list(works_of(self.subject.schema, action, self.fillings, journal))
+        if not works:
+            return Outcome(action, left=action.rows, left_because=action.reason)
+        return _joined(action, [repairer.do(work, verify=verify) for work in works])
+
+    def _verify(self) -> tuple[Answer, ...]:
+        self.tell("asking once more")
+        return self._ask_again([action.question for action in self.plan.actions])
 
     def _make_ready(self, writer: Writer, journal: Journal) -> None:
         """Tables for rows that are moved, and old and new ids."""
@@ -277,6 +294,11 @@ def _keep_pairs(journal: Journal, action: Action, session: Session) -> None:
 
 def _run(text: str, session: Session) -> None:
     session.run(text)
+
+
+def _is_through(outcome: Outcome) -> bool:
+    """Whether every missing row was made: what is missing now came later, or somebody took it away."""
+    return outcome.action.kind == "create" and not outcome.left
 
 
 def _joined(action: Action, outcomes: Sequence[Outcome]) -> Outcome:
