@@ -93,6 +93,41 @@ def test_a_report_that_cannot_be_written_is_an_error(capsys: pytest.CaptureFixtu
     assert "referee: gone/report could not be written: No such file or directory." in capsys.readouterr().err
 
 
+# One finding of each kind that counts files in its fingerprint: of migrations, of seeds, of SQL tests, of other tests.
+_FILES = {
+    "supabase/migrations/1_a.sql": SPLIT + "alter table public.shows enable row level security;\n",
+    "supabase/migrations/2_b.sql": "alter table public.bands drop constraint bands_owner_fkey;\n",
+    "supabase/seed.sql": "set session_replication_role = replica;\ninsert into public.bands (owner) values (null);\n",
+    "supabase/tests/a.test.sql": "insert into auth.users (id) values ('a0000000-0000-4000-8000-000000000001');\n"
+    "insert into public.users (id) values ('a0000000-0000-4000-8000-000000000001');\n",
+    "tests/users.test.ts": "it('x', async () => {\n  await admin.auth.admin.createUser({email: 'a@example.org'});\n"
+    "  await admin.from('users').insert({id});\n});\n",
+}
+
+
+def test_fingerprints_are_the_same_wherever_one_stands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path, text in _FILES.items():
+        write(text, f"apps/project/{path}")
+    root = Path.cwd()
+    seen = []
+    for folder, path in (
+        ("apps/project", "."),
+        ("apps", "project"),
+        (".", "apps"),
+        ("apps/project/supabase", "."),
+        ("apps/project/tests", ".."),
+        ("/", str(root / "apps/project")),
+        (".", "apps/project/supabase/migrations"),
+    ):
+        monkeypatch.chdir(root / folder)
+        seen.append({(item["rule"], item["fingerprint"]) for item in findings(capsys, path)})
+    rules = {rule for rule, _ in seen[0]}
+    assert rules >= {"replica-mode-load", "masking-fixture", "superuser-suite", "key-without-lock-timeout"}
+    assert [found ^ seen[0] for found in seen] == [set()] * len(seen)
+
+
 def test_annotations_are_seen_from_the_root_of_the_checkout(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

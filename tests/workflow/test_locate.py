@@ -98,6 +98,16 @@ def test_the_fingerprint_is_the_same_tomorrow() -> None:
     assert fingerprint("lost-key", problem()) == blake2b(text, digest_size=8).hexdigest()
 
 
+def test_the_fingerprint_of_what_is_about_a_file_counts_its_path_from_the_project() -> None:
+    here, above = replace(problem(), file="supabase/seed.sql"), replace(problem(), file="app/supabase/seed.sql")
+    assert fingerprint("lost-key", here, ".") == fingerprint("lost-key", above, "app")
+    assert fingerprint("lost-key", here, ".") != fingerprint("lost-key", problem(), ".")
+    assert fingerprint("lost-key", here, ".") != fingerprint("lost-key", replace(here, file="supabase/b.sql"), ".")
+    inside = replace(problem(), object=Ref("file", "", "../tests/a.sql"))
+    absolute = replace(problem(), object=Ref("file", "", "/srv/app/tests/a.sql"))
+    assert fingerprint("lost-key", inside, "..") == fingerprint("lost-key", absolute, "/srv/app")
+
+
 @given(st.text(), st.text(), st.text(), st.text())
 def test_hostile_names_do_not_run_into_each_other(name: str, key: str, other_name: str, other_key: str) -> None:
     same = (name, key) == (other_name, other_key)

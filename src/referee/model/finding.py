@@ -48,7 +48,7 @@ class Problem:
     ``cause`` and ``consequence`` are one sentence each, without a line break. ``object`` is the constraint, trigger,
     function, policy or table at fault; ``place`` is what to point at where that is not the object as a whole. ``key``
     tells apart two problems of one rule on one object; it takes part in the fingerprint and so must not hold a
-    position.
+    position, nor a path: ``file`` is the file, as it is printed, where that too tells them apart.
     """
 
     object: Ref
@@ -64,6 +64,7 @@ class Problem:
     related: tuple[Note, ...] = ()
     remedy: Remedy | None = None
     key: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

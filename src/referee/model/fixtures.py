@@ -64,6 +64,10 @@ class FixtureFile:
     place: Place | None = None
     is_code: bool = False
 
+    def function_of(self, fill: Fill) -> str:
+        """The function of this file that a fill stands in; empty for the file itself."""
+        return "" if fill.unit == self.path else fill.unit
+
 
 @dataclass(frozen=True)
 class Fixtures:

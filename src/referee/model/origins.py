@@ -81,7 +81,8 @@ class Origins:
     ``anchors`` is what a finding about the object points at: for a foreign key its ``REFERENCES ...`` clause, for a
     column its definition, for everything else its name or statement. ``definitions`` holds the whole text of a foreign
     key, from its first word to the end of its anchor. ``statements`` are the statements that created and altered the
-    object, oldest first. A live database has no origins.
+    object, oldest first. ``root`` is the project's folder as it is printed, which fingerprints count paths from. A live
+    database has no origins.
     """
 
     sources: Mapping[str, Source] = field(default_factory=dict)
@@ -89,6 +90,7 @@ class Origins:
     statements: Mapping[Ref, Sequence[Span]] = field(default_factory=dict)
     bodies: Mapping[Ref, BodyOrigin] = field(default_factory=dict)
     definitions: Mapping[Ref, Span] = field(default_factory=dict)
+    root: str = ""
 
     def find(self, place: Place) -> Span | None:
         """The span of a place; None where it was not written in any file that was read."""

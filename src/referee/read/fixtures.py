@@ -265,4 +265,5 @@ def merged(origins: Origins, fixtures: Origins) -> Origins:
         origins.statements,
         origins.bodies,
         origins.definitions,
+        origins.root,
     )

@@ -65,6 +65,15 @@ class Migrations:
     given: str = ""
 
     @property
+    def home(self) -> str:
+        """The folder of the project as it is printed: the one that holds ``supabase``, else that of the files.
+
+        It is the same folder whichever part of the project was asked for.
+        """
+        is_inside = self.kind == "file" or os.path.basename(os.path.abspath(self.root)) == "supabase"
+        return shown(os.path.normpath(os.path.join(self.root, os.pardir)) if is_inside else self.root)
+
+    @property
     def major_version(self) -> int | None:
         """The Postgres version that the project says it runs; None where it says none."""
         return self.settings.major_version

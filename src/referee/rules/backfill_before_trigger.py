@@ -106,5 +106,5 @@ def _problem(early: RowsCopied, trigger: TriggerCreated, identity: Identity, mir
         expected_target=identity.source,
         place=early.moment.place,
         related=(Note("the trigger comes only here", Place(trigger.trigger)),),
-        key=early.moment.file,
+        file=early.moment.file,
     )

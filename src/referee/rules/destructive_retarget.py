@@ -118,5 +118,6 @@ def _problem(lost: RowsLost, added: KeyAdded, identity: Identity) -> Problem:
         target=key.target,
         place=lost.moment.place,
         related=(Note("this key is what they were in the way of", added.moment.place),),
-        key=f"{lost.moment.file} {lost.action}",
+        key=lost.action,
+        file=lost.moment.file,
     )

@@ -88,5 +88,6 @@ def _problem(path: str, bypass: Bypass) -> Problem:
         severity=Severity.WARNING,
         table=bypass.table,
         place=bypass.place,
-        key=f"{path} {bypass.trigger}",
+        key=bypass.trigger or "",
+        file=path,
     )

@@ -92,5 +92,6 @@ def _judge(file: FixtureFile, fill: Fill) -> Problem | None:
         severity=Severity.WARNING if is_grave else Severity.INFO,
         table=_ACCOUNTS,
         place=fill.place,
-        key=f"{file.path} {fill.unit}",
+        key=file.function_of(fill),
+        file=file.path,
     )

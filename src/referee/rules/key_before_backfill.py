@@ -99,5 +99,5 @@ def _problem(
         target=key.target,
         place=event.moment.place,
         related=(Note("the rows come only here: this has to run first", late.moment.place),),
-        key=event.moment.file,
+        file=event.moment.file,
     )

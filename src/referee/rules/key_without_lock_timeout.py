@@ -77,5 +77,5 @@ def _problem(file: str, steps: list[_Step]) -> Problem:
         columns=key.columns,
         target=key.target,
         place=first.moment.place,
-        key=file,
+        file=file,
     )

@@ -166,7 +166,8 @@ def _problem(file: FixtureFile, fill: Fill, identity: Identity, mirror: Mirror, 
         place=fill.place,
         related=tuple(Note(f"it is a mirror: {sign.detail}", sign.place) for sign in mirror.evidence[:1])
         + tuple(Note("it is filled by this trigger", Place(trigger)) for trigger in mirror.synced_by[:1]),
-        key=f"{file.path} {fill.unit}",
+        key=file.function_of(fill),
+        file=file.path,
     )
 
 

@@ -104,5 +104,5 @@ def _problem(added: KeyAdded, moved: list[KeyAdded], identity: Identity) -> Prob
         expected_target=right,
         place=added.moment.place,
         related=(Note(f"this one is moved to {right}", moved[0].moment.place),),
-        key=added.moment.file,
+        file=added.moment.file,
     )

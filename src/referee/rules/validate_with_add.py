@@ -74,5 +74,5 @@ def _problem(added: KeyAdded, validated: KeyValidated) -> Problem:
         target=key.target,
         place=validated.moment.place,
         related=(Note("the lock is taken here and held to the end", added.moment.place),),
-        key=added.moment.file,
+        file=added.moment.file,
     )

@@ -76,7 +76,8 @@ def read_files(migrations: Migrations, config: Config, contributions: Contributi
     """Replays and identifies files that were found, or that somebody would write."""
     host = host_of(migrations, config)
     replayed = replay(migrations.files, host, contributions.script if contributions is not None else None)
-    replayed = replace(replayed, gaps=(*migrations.skipped, *replayed.gaps))
+    origins = replace(replayed.origins, root=migrations.home)
+    replayed = replace(replayed, gaps=(*migrations.skipped, *replayed.gaps), origins=origins)
     return Reading(migrations, host, replayed, identify(replayed.schema, identity_options(config, host)))
 
 

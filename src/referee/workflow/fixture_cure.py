@@ -126,7 +126,7 @@ def _proposal(
     if trigger is None:
         return FixtureProposal(change, (finding,), f"no trigger fills {table}"), []
     file = next(one for one in fixtures.files if one.path == path)
-    fills = [fill for fill in file.fills if _is_of(fill, finding, table)]
+    fills = [fill for fill in file.fills if _is_of(file, fill, finding, table)]
     if any(_does_more(file, fill) for fill in fills):
         return FixtureProposal(change, (finding,), "the statement does something else as well"), []
     return FixtureProposal(change, (finding,)), [_deletion(fill, origins) for fill in fills]
@@ -137,9 +137,9 @@ def _mirror(identities: Identities, table: QName) -> Mirror | None:
     return next((mirror for mirror in mirrors if mirror.table == table), None)
 
 
-def _is_of(fill: Fill, finding: Finding, table: QName) -> bool:
+def _is_of(file: FixtureFile, fill: Fill, finding: Finding, table: QName) -> bool:
     """Whether a fill is among those that a finding stands for: it names the first of each function."""
-    return fill.table == table and fill.role is None and finding.problem.key.endswith(f" {fill.unit}")
+    return fill.table == table and fill.role is None and finding.problem.key == file.function_of(fill)
 
 
 def _does_more(file: FixtureFile, fill: Fill) -> bool:

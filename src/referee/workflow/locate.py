@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from hashlib import blake2b
 from json.encoder import encode_basestring_ascii as quoted
@@ -20,7 +21,7 @@ def locate(rule: str, problem: Problem, origins: Origins) -> Finding:
     place = problem.place
     location = _locate(problem.object, origins) if place is None else _locate(place.ref, origins, place.within)
     notes = tuple([_note(note, origins) for note in problem.related])
-    return Finding(rule, problem, location, notes, fingerprint(rule, problem))
+    return Finding(rule, problem, location, notes, fingerprint(rule, problem, origins.root))
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -28,12 +29,26 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=_order))
 
 
-def fingerprint(rule: str, problem: Problem) -> str:
-    """What stays the same while lines move: 16 hexadecimal digits from rule, object, columns, target and key."""
+def fingerprint(rule: str, problem: Problem, root: str = "") -> str:
+    """What stays the same while lines move: 16 hexadecimal digits from rule, object, columns, target, key and file.
+
+    Files count as they are seen from the folder ``root``, so that it is the same wherever one stands.
+    """
     columns = ",".join([quoted(column) for column in problem.columns])
     target = "null" if problem.target is None else quoted(str(problem.target))
-    text = f"[{quoted(rule)},{quoted(str(problem.object))},[{columns}],{target},{quoted(problem.key)}]"
+    name = _seen_from(root, problem.object.name) if problem.object.kind == "file" else str(problem.object)
+    file = f",{quoted(_seen_from(root, problem.file))}" if problem.file else ""
+    text = f"[{quoted(rule)},{quoted(name)},[{columns}],{target},{quoted(problem.key)}{file}]"
     return blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _seen_from(root: str, path: str) -> str:
+    if not root:
+        return path
+    try:
+        return os.path.relpath(path, root).replace(os.sep, "/")
+    except (OSError, ValueError):  # the current folder is gone, or the path is on another drive
+        return path
 
 
 def _order(finding: Finding) -> tuple[bool, str, int, str, int, int, str, str]:
