@@ -128,14 +128,48 @@ def test_fingerprints_are_the_same_wherever_one_stands(
     assert [found ^ seen[0] for found in seen] == [set()] * len(seen)
 
 
-def test_annotations_are_seen_from_the_root_of_the_checkout(
+def places(capsys: pytest.CaptureFixture[str], path: str) -> tuple[str, str]:
+    """The paths in the annotation and in the SARIF result of the one finding."""
+    main(["check", path, "--format", "github", "--select", RULE])
+    [command] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("::error")]
+    main(["check", path, "--format", "sarif", "--select", RULE])
+    [result] = json.loads(capsys.readouterr().out)["runs"][0]["results"]
+    location = result["locations"][0]["physicalLocation"]["artifactLocation"]
+    return command.partition("file=")[2].partition(",")[0], location["uri"]
+
+
+@pytest.mark.parametrize("git", ["folder", "file"])
+def test_annotations_and_sarif_name_files_from_the_root_of_the_repository(
+    git: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(SPLIT, "apps/db/supabase/migrations/1_a.sql")
+    root = Path.cwd()
+    if git == "file":  # as in a work tree of its own, or a submodule
+        Path(".git").rmdir()
+        Path(".git").write_text("gitdir: elsewhere")
+    # The checkout may lie in a folder of the workspace, and annotations are about the repository nevertheless.
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    file = "apps/db/supabase/migrations/1_a.sql"
+    for folder, path in (("apps/db", "."), (".", "apps/db"), ("apps/db/supabase/migrations", "1_a.sql")):
+        monkeypatch.chdir(root / folder)
+        assert places(capsys, path) == (file, file)
+    monkeypatch.chdir(tmp_path)
+    assert places(capsys, str(root / "apps")) == (file, file)
+
+
+def test_without_a_repository_the_checkout_and_then_the_current_folder_count(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    path = write(SPLIT, "apps/db/supabase/migrations/1_a.sql").absolute()
+    Path(".git").rmdir()
     monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd()))
-    write(SPLIT, "apps/db/supabase/migrations/1_a.sql")
     monkeypatch.chdir("apps/db")
-    main(["check", "--format", "github", "--select", RULE])
-    assert f"::error file=apps/db/supabase/migrations/1_a.sql,line={LINE}," in capsys.readouterr().out
+    assert places(capsys, ".") == ("apps/db/supabase/migrations/1_a.sql",) * 2
+    monkeypatch.delenv("GITHUB_WORKSPACE")
+    assert places(capsys, ".") == ("supabase/migrations/1_a.sql",) * 2
+    Path("../web").mkdir()
+    monkeypatch.chdir("../web")
+    assert places(capsys, "../db") == (str(path), path.as_uri())
 
 
 def test_a_baseline_keeps_old_findings_quiet(capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,7 +44,7 @@ def test_without_a_place_the_object_is_named() -> None:
 
 
 def test_paths_are_seen_from_the_root_of_the_repository() -> None:
-    assert f"file=apps/db/{FILE},line" in render(FULL, base="apps/db")
+    assert f"file=apps/db/{FILE},line" in render(FULL, "apps/db/{}".format)
 
 
 def test_hostile_names_make_no_command_of_their_own() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from referee.model.source import Location, Source, Span
-from referee.render.plain import Excerpt, clean, columns, count, excerpt, from_root, width, wrap
+from referee.render.plain import Excerpt, clean, columns, count, excerpt, width, wrap
 
 
 @pytest.mark.parametrize(
@@ -81,16 +81,3 @@ def test_an_excerpt_fits_and_marks_something(text: str, start: int, end: int, ro
 
 def test_numbers_with_their_nouns() -> None:
     assert [count(0, "file"), count(1, "file"), count(2, "body", "bodies")] == ["0 files", "1 file", "2 bodies"]
-
-
-@pytest.mark.parametrize(
-    ("file", "base", "path"),
-    [
-        ("a.sql", "", "a.sql"),
-        ("a.sql", "apps/db", "apps/db/a.sql"),
-        ("../x/a.sql", "apps/db", "apps/x/a.sql"),
-        ("/abs/a.sql", "apps", "/abs/a.sql"),
-    ],
-)
-def test_paths_seen_from_the_root(file: str, base: str, path: str) -> None:
-    assert from_root(file, base) == path

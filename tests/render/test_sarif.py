@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
@@ -25,8 +26,8 @@ class Rule:
 RULES = (Rule("unused-rule"), Rule())
 
 
-def run(diagnosis: Diagnosis, base: str = "") -> dict[str, Any]:
-    log = json.loads(render(diagnosis, RULES, base))
+def run(diagnosis: Diagnosis, seen: Callable[[str], str] = str) -> dict[str, Any]:
+    log = json.loads(render(diagnosis, RULES, seen))
     assert log["version"] == "2.1.0"
     assert log["$schema"].endswith("sarif-schema-2.1.0.json")
     (only,) = log["runs"]
@@ -61,7 +62,7 @@ def test_a_result_in_full() -> None:
     assert result["locations"] == [
         {
             "physicalLocation": {
-                "artifactLocation": {"uri": FILE},
+                "artifactLocation": {"uri": FILE, "uriBaseId": "%SRCROOT%"},
                 "region": {"startLine": 3, "startColumn": 43, "endLine": 3, "endColumn": 69},
             },
             "logicalLocations": [{"fullyQualifiedName": "public.songs.songs_edited_by_fkey"}],
@@ -103,8 +104,18 @@ def test_levels() -> None:
 
 
 def test_paths_are_seen_from_the_root_of_the_repository() -> None:
-    (result,) = run(FULL, "apps/db")["results"]
-    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == f"apps/db/{FILE}"
+    only = run(FULL, "apps/db/{}".format)
+    assert only["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"] == {
+        "uri": f"apps/db/{FILE}",
+        "uriBaseId": "%SRCROOT%",
+    }
+    # Section 3.14.14: what stands for the root needs no URI, and one of its own would have to be absolute.
+    assert only["originalUriBaseIds"] == {"%SRCROOT%": {"description": {"text": "The root of the repository."}}}
+
+
+def test_a_file_outside_the_repository_has_no_base() -> None:
+    (result,) = run(FULL, "/srv/a b/{}".format)["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": f"file:///srv/a%20b/{FILE}"}
 
 
 def test_hostile_names_are_kept_and_paths_are_uris() -> None:

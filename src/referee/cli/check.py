@@ -73,7 +73,7 @@ def check(
 
         diagnosis = hold_diagnosis(diagnosis, open_lock(the_lock(path, locked)))
     set_status(exit_status(diagnosis, settings))
-    emit(_render(diagnosis, format_, output, verbose), output, for_machines=format_ in ("json", "sarif"))
+    emit(_render(diagnosis, path, format_, output, verbose), output, for_machines=format_ in ("json", "sarif"))
     return exit_status(diagnosis, settings)
 
 
@@ -106,8 +106,8 @@ def _subject(path: str, db: str | None, statement_timeout: float, place: _Place)
     return lambda config: check_files(path, config)
 
 
-def _render(diagnosis: Diagnosis, format_: str, output: str | None, verbose: bool) -> str | Iterable[str]:
-    from referee.cli.emit import repository_base, screen
+def _render(diagnosis: Diagnosis, path: str, format_: str, output: str | None, verbose: bool) -> str | Iterable[str]:
+    from referee.cli.emit import screen, seen_from_repository
 
     if format_ == "json":
         from referee.render import json
@@ -116,12 +116,12 @@ def _render(diagnosis: Diagnosis, format_: str, output: str | None, verbose: boo
     if format_ == "github":
         from referee.render import github
 
-        return github.render(diagnosis, repository_base())
+        return github.render(diagnosis, seen_from_repository(path))
     if format_ == "sarif":
         from referee import rules
         from referee.render import sarif
 
-        return sarif.render(diagnosis, rules.ALL, repository_base())
+        return sarif.render(diagnosis, rules.ALL, seen_from_repository(path))
     from referee.render import text
 
     columns, paint = screen(output)

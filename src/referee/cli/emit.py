@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 
 import click
 
@@ -35,13 +36,34 @@ def screen(output: str | None) -> tuple[int, Paint]:
     return min(shutil.get_terminal_size((_COLUMNS, 24)).columns, _WIDEST), painter(sys.stdout)
 
 
-def repository_base() -> str:
-    """The current folder as GitHub Actions sees it: from the root of the checkout, with slashes."""
-    workspace = os.environ.get("GITHUB_WORKSPACE")
-    if not workspace:
-        return ""
-    base = os.path.relpath(os.getcwd(), workspace).replace(os.sep, "/")
-    return "" if base == "." or base.startswith("..") else base
+def seen_from_repository(path: str) -> Callable[[str], str]:
+    """Makes of printed paths what code hosts know them by: from the root of the repository that holds ``path``.
+
+    The root is the nearest folder with a ``.git``, else the checkout of GitHub Actions, else the current folder. A file
+    outside it has its absolute path.
+    """
+    root = _repository_root(os.path.abspath(path))
+
+    @cache
+    def seen(file: str) -> str:
+        absolute = os.path.abspath(file)
+        return os.path.relpath(absolute, root).replace(os.sep, "/") if _lies_in(root, absolute) else absolute
+
+    return seen
+
+
+def _repository_root(path: str) -> str:
+    folder, above = path, os.path.dirname(path)
+    while not os.path.exists(os.path.join(folder, ".git")):
+        if folder == above:
+            workspace = os.environ.get("GITHUB_WORKSPACE")
+            return os.path.abspath(workspace) if workspace and _lies_in(workspace, path) else os.getcwd()
+        folder, above = above, os.path.dirname(above)
+    return folder
+
+
+def _lies_in(folder: str, path: str) -> bool:
+    return os.path.commonpath((os.path.abspath(folder), path)) == os.path.abspath(folder)
 
 
 def set_status(status: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 import textwrap
 import unicodedata
@@ -118,11 +117,6 @@ def _tail(text: str, room: int) -> str:
         at -= 1
         used += _cells(text[at])
     return text[at:]
-
-
-def from_root(file: str, base: str) -> str:
-    """A printed path seen from the root of the repository, where ``base`` is the folder that it starts from."""
-    return posixpath.normpath(posixpath.join(base, file))
 
 
 def in_words(path: str) -> str:
