@@ -196,6 +196,24 @@ def test_a_baseline_has_a_usual_place(capsys: pytest.CaptureFixture[str]) -> Non
     assert Path("referee-baseline.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--format", "json"], "--format would"),
+        (["--format", "text", "--output", "b.json"], "--format and --output would"),
+        (["--locked"], "--locked would"),
+        (["--verbose"], "--verbose would"),
+    ],
+)
+def test_writing_a_baseline_refuses_what_is_about_a_report(
+    options: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(SPLIT)
+    assert main(["check", "--write-baseline", *options]) == 2
+    assert f"--write-baseline reports nothing, so {named} do nothing: leave" in capsys.readouterr().err
+    assert list(Path().glob("*.json")) == []
+
+
 def test_findings_that_are_gone_from_the_project_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     write(SPLIT)
     main(["check", "--write-baseline", "--baseline", "old.json"])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from referee.cli import options
 
@@ -32,7 +33,11 @@ if TYPE_CHECKING:
     flag_value="",
     help="Hold the subject to a lock file too (see `referee lock`). Without FILE, to the project's referee.lock.",
 )
-@click.option("--write-baseline", is_flag=True, help="Write the findings to the baseline instead of reporting them.")
+@click.option(
+    "--write-baseline",
+    is_flag=True,
+    help="Write the findings to the baseline instead of reporting them; without one to referee-baseline.json.",
+)
 @click.option("--verbose", is_flag=True, help="Cut no list short.")
 @options.debug
 def check(
@@ -62,6 +67,8 @@ def check(
     from referee.workflow.config import read_config
     from referee.workflow.status import exit_status
 
+    if write_baseline:
+        _refuse_reporting()
     settings = read_config(path, given, file=config)
     place = _Place(exact, postgres_bin, server_url)
     diagnose = _subject(path, db, statement_timeout, place)
@@ -126,6 +133,21 @@ def _render(diagnosis: Diagnosis, path: str, format_: str, output: str | None, v
 
     columns, paint = screen(output)
     return text.render(diagnosis, columns=columns, paint=paint, verbose=verbose)
+
+
+# What says how to report, or what only a report holds.
+_REPORTING = {"format_": "--format", "output": "--output", "locked": "--locked", "verbose": "--verbose"}
+
+
+def _refuse_reporting() -> None:
+    """Raises click.UsageError where an option about the report was given besides --write-baseline."""
+    source = click.get_current_context().get_parameter_source
+    given = [option for name, option in _REPORTING.items() if source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        raise click.UsageError(
+            f"--write-baseline reports nothing, so {' and '.join(given)} would do nothing: leave "
+            f"{'it' if len(given) == 1 else 'them'} out. --baseline says where the baseline goes."
+        )
 
 
 def _write_baseline(diagnose: Callable[[Config], Diagnosis], settings: Config) -> int:
