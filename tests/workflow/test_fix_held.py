@@ -89,3 +89,49 @@ def test_keys_to_a_mirror_that_nobody_can_fill_wait_for_an_answer(way: Way, tmp_
     repair = cured(tmp_path / "answered", way, text, answers=answer)
     assert {"create-sync-trigger", "retarget-foreign-key"} <= set(applied(repair))
     assert failed(repair) == []
+
+
+# Deletions that went through so far
+
+#: Rows of this table stop the deletion of whom they name, and their column cannot be emptied.
+VOTES = """create table public.votes (id int, voter uuid references public.profiles (id), primary key (id, voter));
+create index on public.votes (voter);
+"""
+ASKED = "on-delete public.votes.votes_voter_fkey"
+
+
+@pytest.mark.parametrize("way", ["in-place", "migration"])
+def test_a_cure_that_would_stop_deletions_waits_until_a_person_has_decided(tmp_path: Path, way: Way) -> None:
+    repair = cured(tmp_path, way, MIRROR.format("") + SYNC + VOTES + RIGHT + OWN)
+    assert ASKED in reasons(repair)["add-identity-key"]
+    assert [(one.id, one.answer) for one in repair.questions if one.id == ASKED] == [(ASKED, "leave")]
+    assert applied(repair) == ["create-index"]
+    assert failed(repair) == []
+
+
+def test_once_it_is_decided_it_is_done(tmp_path: Path) -> None:
+    repair = cured(tmp_path, "migration", MIRROR.format("") + SYNC + VOTES + OWN, answers={ASKED: "cascade"})
+    assert applied(repair) == ["add-identity-key", "set-on-delete"]
+    assert failed(repair) == []
+
+
+def test_a_key_to_accounts_that_would_stop_deletions_waits_too(tmp_path: Path) -> None:
+    linked = "create table public.songs (id int, by uuid, primary key (id, by), foreign key (by) references {});\n"
+    keys = MIRROR.format("") + linked.format("public.profiles (id)")
+    others = [
+        f"create table public.t{n} (id int, by uuid references auth.users (id) on delete cascade);\n" for n in "123"
+    ]
+    repair = cured(tmp_path, "in-place", keys + "".join(others) + OWN, verify=False)
+    held = {one.change.describe(): one.reason for one in repair.proposals if one.reason is not None}
+    assert [reason for what, reason in held.items() if "songs_by_fkey reference auth.users" in what] != []
+    assert all("on-delete public.songs.songs_by_fkey" in reason for reason in held.values()), held
+
+
+def test_what_was_hidden_behind_a_key_that_stopped_deletions_and_is_left_is_told_in_the_proof(tmp_path: Path) -> None:
+    stopping = MIRROR.format(" references auth.users (id)")
+    answers = {"on-delete public.profiles.profiles_id_fkey": "cascade"}
+    repair = cured(tmp_path, "in-place", stopping + SYNC + VOTES + OWN, answers=answers)
+    assert applied(repair) == ["set-on-delete"]
+    assert failed(repair) == []
+    told = [line for check in repair.proof.checks for line in check.details] if repair.proof else []
+    assert [line for line in told if line.startswith("blocked-user-deletion public.votes.votes_voter_fkey: left")] != []

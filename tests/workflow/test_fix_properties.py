@@ -163,26 +163,6 @@ def test_both_ways_build_the_same_schema(server: Server, text: str) -> None:
         assert {str(ref): how for ref, how in left.items()} == {}
 
 
-#: The cure links the mirror to the accounts, and thereby a key to the mirror stops deletions: in a primary key it can
-#: only cascade, which is for a person to decide.
-IN_THE_WAY = """\
-create table public.profiles (id uuid primary key);
-create table public.votes (id int, owner uuid references public.profiles (id), primary key (id, owner));
-create policy own on public.profiles for select using (id = auth.uid());
-"""
-
-
-def test_what_a_cure_brings_to_light_and_a_person_leaves_is_told_and_no_fault_of_it() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        project = write(Path(folder, "p"), IN_THE_WAY)
-        repair = fix(project, CONFIG, Request("in-place"))
-        [new] = [check for check in repair.proof.checks if check.name == "no finding is new"] if repair.proof else []
-        [question] = [one for one in repair.questions if one.id == "on-delete public.votes.votes_owner_fkey"]
-        assert question.answer == "leave"
-        assert new.passed
-        assert [line for line in new.details if line.startswith("blocked-user-deletion public.votes.")] != []
-
-
 # Each takes two servers and some ten seconds.
 @settings(max_examples=50 if os.environ.get("REFEREE_ACCEPTANCE") else 3, deadline=None)
 @given(text=projects())

@@ -146,15 +146,16 @@ def _key_steps(planner: _Planner, asked: Questions, former: ForeignKey | None, k
     if former.target == key.target:
         # Two keys along the same columns to the same table would make API requests that embed it ambiguous.
         yield _replace(asked, former, key)
-        if former.validated:
+        if key.validated:
             yield _validate(asked, key, key.name)
         return
     table = planner.table(key.table)
     new = planner.naming(key.table.name, key.columns, "referee", lambda name: _is_taken(table, name))
     yield _add_key(key, new, (_drop_text(key, new),))
-    if former.validated:
+    if key.validated:
         # On the way back the old key is there again by now, and has to be validated in a transaction of its own.
-        yield replace(_validate(asked, key, new), undo=(validate_if_clean(asked, former),))
+        undo = (validate_if_clean(asked, former),) if former.validated else ()
+        yield replace(_validate(asked, key, new), undo=undo)
     yield _swap(former, key, new)
 
 

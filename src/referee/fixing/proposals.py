@@ -110,8 +110,13 @@ def _which_goes(
     return question, (changes.DropConstraint(known[answer].ref),) if answer in known else ()
 
 
+def on_delete_question(key: ForeignKey) -> str:
+    """The id of the question what becomes of the rows of a key when their user is deleted."""
+    return f"on-delete {key.ref}"
+
+
 def _what_becomes_of(key: ForeignKey, schema: Schema, answers: Mapping[str, str]) -> Question:
-    id_ = f"on-delete {key.ref}"
+    id_ = on_delete_question(key)
     table = schema.table(key.table)
     primary = table.primary_key if table is not None else None
     can_be_null = primary is None or not set(primary.columns) & set(key.columns)

@@ -112,6 +112,37 @@ def _names_table(change: Change, names: set[str]) -> bool:
     return first is not None and first[0].name in names
 
 
+def stopping(schema: Schema, wanted: Iterable[Change], refusing: Ref) -> Iterator[Change]:
+    """The changes by which deleting a user comes to a key that refuses; ``schema`` is as they leave it."""
+    key = next((key for key in schema.foreign_keys() if key.ref == refusing), None)
+    if key is None:
+        return
+    above = _deleted_with(schema, key.target.table)
+    for change in wanted:
+        match change:
+            case changes.AddIdentityKey(mirror, _, _):
+                is_guilty = mirror.table in above
+            case changes.RetargetForeignKey() | changes.AddForeignKey():
+                is_guilty = next(_places(change)) == (key.table, key.columns)
+            case _:
+                is_guilty = False
+        if is_guilty:
+            yield change
+
+
+def _deleted_with(schema: Schema, table: QName) -> set[QName]:
+    """A table, and those whose deleted rows take rows of it with them."""
+    found, left = {table}, [table]
+    while left:
+        child = left.pop()
+        owner = schema.table(child)
+        keys = owner.foreign_keys if owner is not None else ()
+        above = {key.target.table for key in keys if key.on_delete == "CASCADE"} - found
+        found |= above
+        left += above
+    return found
+
+
 def doubtful(schema: Schema, wanted: Iterable[Change], worse: Iterable[str]) -> Mapping[Change, str]:
     """The keys that nobody had declared and that writes fail of in a rehearsal: something else must hold there.
 

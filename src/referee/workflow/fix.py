@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from referee.errors import UsageError
 from referee.fixing.edit import Edit, EditConflictError, apply
 from referee.fixing.in_place import Editor, NotInPlaceError, by_file
-from referee.fixing.proposals import Chosen, choose
-from referee.fixing.suspects import absent, doubtful, suspects
+from referee.fixing.proposals import Chosen, choose, on_delete_question
+from referee.fixing.suspects import absent, doubtful, stopping, suspects
 from referee.fixing.sync import UndecidedError
-from referee.model.change import AddForeignKey, Change, CreateSyncTrigger, RetargetForeignKey, Safety
+from referee.model.change import AddForeignKey, Change, CreateSyncTrigger, RetargetForeignKey, Safety, SetOnDelete
 from referee.model.diagnosis import Diagnosis
 from referee.model.names import Target
 from referee.model.plan import Plan, Question
@@ -138,17 +138,50 @@ class _Job:
     real: Diagnosis | None = None
     """What a server says of the project as it is; None where none was asked."""
     held: dict[Change, str] = field(default_factory=dict)
+    waiting: dict[str, Question] = field(default_factory=dict)
+    """What has to be decided before changes that are held back can be done."""
+    known: frozenset[str] = frozenset()
+    """The fingerprints of what is found in the project as it is."""
 
     @property
     def answers(self) -> Mapping[str, str]:
         return {**self.config.answers, **self.request.answers}
 
     def compose(self) -> Composed:
-        return _edit(self) if self.way == "in-place" else _plan(self)
+        """Text for all that can be done. What would stop deletions waits until a person has decided about them."""
+        for _ in range(_ROUNDS):
+            composed = _edit(self) if self.way == "in-place" else _plan(self)
+            held = dict(self._stopping(composed))
+            if not held:
+                break
+            self.held |= held
+        asked = {question.id: question for question in composed.questions}
+        return replace(composed, questions=tuple((self.waiting | asked).values()))
+
+    def _stopping(self, composed: Composed) -> Iterator[tuple[Change, str]]:
+        """What makes deleting a user come to a key that refuses and is to stay so, and why it waits."""
+        brought = [
+            proposal.change.key
+            for proposal in composed.proposals
+            if _is_decided_against(proposal)
+            and isinstance(proposal.change, SetOnDelete)
+            and not any(finding.fingerprint in self.known for finding in proposal.findings)
+        ]
+        if not brought:
+            return
+        after = _again(self.reading, composed.sources, self.config).replayed.schema
+        wanted = [proposal.change for proposal in composed.proposals if proposal.is_applied]
+        for key in brought:
+            id_ = on_delete_question(key)
+            self.waiting |= {question.id: question for question in composed.questions if question.id == id_}
+            for change in stopping(after, wanted, key.ref):
+                yield change, f'{key.ref} would stop deletions then, as long as the answer to "{id_}" is to leave it'
 
     def choose(self, at: Reading) -> Chosen:
         """What the findings propose; what was held back, or is about what no server has, is not applied."""
         found = diagnose(subject_of(at), at.replayed, at.identities, replace(self.config, baseline=None))
+        if at is self.reading:
+            self.known = frozenset([finding.fingerprint for finding in found.findings])
         chosen = choose(found.findings, at.replayed.schema, self.answers)
         return replace(chosen, proposals=tuple([self._judged(proposal) for proposal in chosen.proposals]))
 
