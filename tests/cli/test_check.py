@@ -128,6 +128,27 @@ def test_fingerprints_are_the_same_wherever_one_stands(
     assert [found ^ seen[0] for found in seen] == [set()] * len(seen)
 
 
+def test_the_beginning_of_a_rule_is_completed_wherever_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("-- referee: ignore[split] old\n" + SPLIT)
+    meant = f'no rule "split". Did you mean "{RULE}"?'
+    for arguments in (["--ignore", "split"], ["--select", "split"], ["--severity", "split=info"]):
+        assert main(["check", *arguments]) == 2
+        assert meant in capsys.readouterr().err
+    main(["check"])
+    assert f'There is no rule "split", so this comment does not suppress it. Did you mean "{RULE}"?' in (
+        " ".join(capsys.readouterr().out.split())
+    )
+    Path("referee.toml").write_text('ignore = ["split"]')
+    assert main(["check"]) == 2
+    assert meant in capsys.readouterr().err
+    Path("referee.toml").unlink()
+    monkeypatch.setenv("REFEREE_IGNORE", "split")
+    assert main(["check"]) == 2
+    assert meant in capsys.readouterr().err
+
+
 def places(capsys: pytest.CaptureFixture[str], path: str) -> tuple[str, str]:
     """The paths in the annotation and in the SARIF result of the one finding."""
     main(["check", path, "--format", "github", "--select", RULE])
