@@ -228,12 +228,14 @@ def condition_within(question: Question, range_: Range | None) -> str:
 def next_bound(question: Question, order: Order, after: Bound | None, rows: int) -> str:
     """The query for the bound that ``rows`` rows behind ``after`` end at; no row where fewer are left."""
     columns = [column_of("r", column) for column in order.columns]
-    shown = ", ".join([f"{column}::text" for column in columns])
+    names = [f"v{number}" for number in range(len(columns))]
+    shown = ", ".join([f"{column} as {name}" for column, name in zip(columns, names, strict=True)])
     where = [f"{column} is not null" for column in columns]
     where += _within("r", order.columns, Range(order, after))
+    # The text is made of the one row that is wanted, not of all that are counted off.
     return (
-        f"select {shown} from {question.rows} where {' and '.join(where)} order by {', '.join(columns)}"
-        f" offset {rows - 1} limit 1"
+        f"select {', '.join([f'{name}::text' for name in names])} from (select {shown} from {question.rows}"
+        f" where {' and '.join(where)} order by {', '.join(columns)} offset {rows - 1} limit 1) as b"
     )
 
 
