@@ -263,6 +263,26 @@ def test_what_is_wrong_in_the_environment_is_told(variables: dict[str, str], mes
         read_config(environ=variables)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("REFEREE_SELCT", "REFEREE_SELECT"),
+        ("REFEREE_SOURCE", "REFEREE_SOURCES"),
+        ("REFEREE_FAILON", "REFEREE_FAIL_ON"),
+        ("REFEREE_TMP_DIR", "REFEREE_TEMP_DIR"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_as_a_misspelt_key_is(wrong: str, right: str) -> None:
+    with pytest.raises(UsageError, match=rf"^There is no variable {wrong}\. Did you mean {right}\?"):
+        from_environment(**{wrong: "x"})
+    assert from_environment(**{wrong: ""}) == Config()
+
+
+def test_a_variable_that_resembles_none_of_ours_is_somebody_elses() -> None:
+    theirs = ("VERSION", "TOKEN", "ACCEPTANCE", "TEST_POSTGRES", "CACHE_DIR", "TEMP_DIR")
+    assert from_environment(**{f"REFEREE_{name}": "x" for name in theirs}, REFEREES_SELCT="x") == Config()
+
+
 def test_what_is_wrong_with_an_option_is_told() -> None:
     with pytest.raises(UsageError, match=r'^The option --ignore names no rule "x"\.'):
         from_options(ignore=("x",))

@@ -75,7 +75,8 @@ def _configuration() -> str:
         "## Configuration\n\nWhat an option says wins over its environment variable, and that over the file: "
         "`referee.toml`, or `[tool.referee]` in `pyproject.toml`, the nearest one at or above PATH inside the "
         "repository. `referee init` writes a file in which every key is explained. In a variable, a list is written "
-        "with commas, pairs as `a=b,c=d`.\n\n"
+        "with commas, pairs as `a=b,c=d`. An empty variable says nothing, and a misspelt one is refused as a misspelt "
+        "key is; other variables that begin with `REFEREE_` are left alone.\n\n"
     )
     return head + "\n".join(["| key | option | variable | default |", "| --- | --- | --- | --- |", *rows])
 

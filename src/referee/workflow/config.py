@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -23,6 +24,9 @@ _NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 _TABLE = re.compile(rf"\s*(?:(?P<schema>{_NAME})\s*\.\s*)?(?P<table>{_NAME})\s*(?:\(\s*(?P<column>{_NAME})\s*\)\s*)?")
 _COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
 _EQUALS = re.compile(r'=(?=(?:[^"]*"[^"]*")*[^"]*$)')
+_PREFIX = "REFEREE_"
+# What follows the prefix. The last two are read where the folders are made.
+_VARIABLES = (*(key.variable.removeprefix(_PREFIX) for key in KEYS), "CACHE_DIR", "TEMP_DIR")
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -90,7 +94,7 @@ def read_config(
     ``options`` maps fields of Config to what the command line said, None where it said nothing. ``environ`` is the
     environment, by default the process's own; an empty variable says nothing. ``file`` is the configuration file;
     without it the nearest one at or above ``path`` counts, not above the root of the repository. Raises ConfigError
-    for a faulty file and UsageError for a faulty option or variable.
+    for a faulty file and UsageError for a faulty option and for a faulty or misspelt variable.
     """
     found = find_file(path) if file is None else Path(file)
     given: dict[str, _Given] = {}
@@ -173,10 +177,23 @@ def _line_of(key: str, text: str) -> str:
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, _Given]]:
+    _refuse_misspelt(environ)
     for key in KEYS:
         # Build services set variables that nobody filled to nothing; that must not select no rule.
         if value := environ.get(key.variable):
             yield key.name, _Given(value, f"The variable {key.variable}", Path(), UsageError)
+
+
+def _refuse_misspelt(environ: Mapping[str, str]) -> None:
+    """Raises UsageError for a variable that is nearly one of referee's. What resembles none is somebody else's."""
+    for name, value in environ.items():
+        if not value or not name.startswith(_PREFIX) or (word := name.removeprefix(_PREFIX)) in _VARIABLES:
+            continue
+        if close := get_close_matches(word, _VARIABLES, n=1, cutoff=0.75):
+            raise UsageError(
+                f"There is no variable {name}. Did you mean {_PREFIX}{close[0]}? Rename it, or remove it from the "
+                "environment."
+            )
 
 
 def _from_options(options: Mapping[str, object]) -> Iterator[tuple[str, _Given]]:
