@@ -79,6 +79,64 @@ def test_above_a_function_it_counts_for_its_body() -> None:
     assert len(suppressed_lines("-- referee: ignore[lost-key]\n" + BODY.format(quote="$$"))) == 9
 
 
+BLOCKS = {
+    "behind code, for its line": ("select 1;\nselect 2; /* referee: ignore[lost-key] why */\nselect 3;", [2]),
+    "between the code of a line": ("create table a (\n  b int /* referee: ignore[lost-key] */ references c\n);", [2]),
+    "above a statement": ("/* referee: ignore[lost-key] why */\ncreate table a (\n  b int\n);\nselect 2;", [2, 3, 4]),
+    "before a statement on its line": (
+        "/** referee: ignore[lost-key] */ create table a (\n  b int);\nselect 2;",
+        [1, 2],
+    ),
+    "on a later line of its comment": (
+        (
+            "/*\n * They are copied, /* from the old ones */\n * referee: ignore[lost-key] and never change\n *\n */\n"
+            "create table a (\n  b int);\nselect 2;"
+        ),
+        [6, 7],
+    ),
+    "around another comment": (
+        "/* referee: ignore[lost-key] /* old; 'words */ and */\n-- more\n/* ; */\nselect\n2;\nselect 3;",
+        [4, 5],
+    ),
+    "behind code, on the first line of a long one": (
+        "select 1;\nselect 2; /* Why:\nreferee: ignore[lost-key]\n*/",
+        [2],
+    ),
+    "inside a table": ("create table a (\n  /* referee: ignore[lost-key] */\n  b int,\n  c int\n);", [3]),
+    "inside a function": ("create function f() as $$\n/*\nreferee: ignore[lost-key]\n*/\na;\nb;\n$$;", [5]),
+    "for the file": ("select 1;\n/* generated\n   referee: ignore-file[lost-key] */", [1, 2, 3]),
+    "not outside a comment": ("/* x */\nselect '\nreferee: ignore[lost-key]';\nselect 2;", []),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_block_comment_counts(name: str) -> None:
+    text, lines = BLOCKS[name]
+    assert suppressed_lines(text) == lines
+
+
+def test_a_block_comment_in_another_language() -> None:
+    text = "f();\n/*\n * referee: ignore[lost-key] why\n */\n// more\n/* and more */\ng();\nh();"
+    findings = [finding(file="a.test.ts", line=line) for line in range(1, 9)]
+    kept = suppress(findings, [Source("a.test.ts", text)], RAN).findings
+    assert [item.location.line for item in kept if item.location] == [1, 2, 3, 4, 5, 6, 8]
+
+
+def test_what_is_wrong_with_a_block_comment_is_told_at_its_place() -> None:
+    assert notices("/* Why:\n   referee: ignore[lost-kee] */ select 1;") == [
+        'a.sql:2:4: There is no rule "lost-kee", so this comment does not suppress it. Did you mean "lost-key"?'
+    ]
+    assert notices("select 1; /* referee: ignore */") == [
+        'a.sql:1:11: This comment names no rule, so it suppresses nothing; write "referee: ignore[rule-id] reason".'
+    ]
+    assert notices("/* A game has a\n   referee: who whistles */ select 1;") == []
+
+
+def test_behind_a_comment_of_a_line_block_comments_are_no_code() -> None:
+    text = "-- referee: ignore[lost-key]\n/* old; */\ncreate table a (\n  b int);"
+    assert suppressed_lines(text) == [3, 4]
+
+
 def test_for_a_whole_file() -> None:
     text = "select 1;\nselect 2;\n-- referee: ignore-file[lost-key] generated"
     assert suppressed_lines(text) == [1, 2, 3]
@@ -156,6 +214,9 @@ def test_two_comments_for_one_finding_are_both_of_use() -> None:
         st.sampled_from(
             [
                 "-- referee: ignore[lost-key]",
+                "/* referee: ignore[lost-key]",
+                "referee: ignore[lost-key]",
+                "*/",
                 "\n",
                 "create table a (",
                 "b int,",

@@ -106,7 +106,7 @@ class _Splitter:
         """The statement that ends here; None where there is none."""
         begin, blanked = self.begin, self.blanked
         self.begin, self.blanked = self.at, []
-        start = _skip_blank(self.script, begin, end)
+        start = skip_blank(self.script, begin, end)
         while end > start and self.script[end - 1].isspace():
             end -= 1
         if start >= end:
@@ -124,7 +124,7 @@ class _Splitter:
 
     def _is_inside(self, semicolon: int) -> bool:
         """Whether a semicolon stands inside a statement: in BEGIN ATOMIC ... END, in CREATE RULE ... DO (...; ...)."""
-        start = _skip_blank(self.script, self.begin, semicolon)
+        start = skip_blank(self.script, self.begin, semicolon)
         if self.script[start : start + 6].lower() != "create":
             return False
         if self.has_atomic and (atomic := _ATOMIC.search(self.script, start, semicolon)):
@@ -163,7 +163,7 @@ class _Splitter:
             tag = self.script[start : self.at]
             close = self.script.find(tag, self.at)
             return -1 if close == -1 else close + len(tag)
-        return _block_end(self.script, start) if kind == "block" else -1
+        return block_end(self.script, start) if kind == "block" else -1
 
     def _command(self, start: int) -> Statement | None:
         self.commands.append((start, self.at))
@@ -171,24 +171,24 @@ class _Splitter:
         if self.script.startswith(_ENDS_STATEMENT, start):
             self.blanked.pop()
             return self._cut(start)
-        if _skip_blank(self.script, self.begin, start) >= start:
+        if skip_blank(self.script, self.begin, start) >= start:
             self.begin, self.blanked = self.at, []
         return None
 
 
-def _skip_blank(script: str, begin: int, end: int) -> int:
+def skip_blank(script: str, begin: int, end: int) -> int:
     """The first character that is neither blank nor comment."""
     while True:
         begin = _BLANK.match(script, begin, end).end()  # type: ignore[union-attr]
         if not script.startswith("/*", begin, end):
             return begin
-        inner = _block_end(script, begin)  # a comment that holds comments
+        inner = block_end(script, begin)  # a comment that holds comments
         if inner == -1 or inner > end:
             return begin
         begin = inner
 
 
-def _block_end(script: str, start: int) -> int:
+def block_end(script: str, start: int) -> int:
     """The end of a comment that may hold comments; -1 where it is never closed."""
     depth, at = 0, start
     while edge := _BLOCK_EDGE.search(script, at):

@@ -2,8 +2,9 @@
 
 Behind code, a comment counts for the findings of its line. On a line of its own it counts for what begins on the next
 line of code: the whole statement, or inside a statement the column, the constraint or the statement of a function body.
-``-- referee: ignore-file[rule-id]`` counts for its file. Tests in other languages have ``#`` or ``//`` in the place of
-``--``; there a comment on a line of its own counts for what begins on the next line of code.
+``-- referee: ignore-file[rule-id]`` counts for its file. ``/* referee: ignore[rule-id] reason */`` does the same, also
+where it begins a later line of its comment. Tests in other languages have ``#`` or ``//`` in the place of ``--``; there
+a comment on a line of its own counts for what begins on the next line of code.
 """
 
 from __future__ import annotations
@@ -20,15 +21,20 @@ from referee.model.diagnosis import Notice
 from referee.model.finding import Finding
 from referee.model.source import Location, Source, Span
 from referee.read.code_files import ENDINGS
-from referee.sql.split import Statement, split
+from referee.sql.split import Statement, skip_blank, split
 from referee.sql.tokens import tokens
 from referee.workflow.nearest import nearest
 
-_COMMENT = re.compile(r"--[ \t]*referee:[ \t]*(?P<word>[\w-]*)[ \t]*(?:\[(?P<rules>[^\]\r\n]*)\])?")
-_CODE_COMMENT = re.compile(_COMMENT.pattern.replace("--", "(?:--|//|#)", 1))
+# Inside a block comment prose may begin with "referee:" as well, so there only our own words count.
+_COMMENT = re.compile(
+    r"(?:(?:--|/\*+)[ \t]*|^[ \t]*\**[ \t]*(?P<inside>(?=referee:[ \t]*ignore)))"
+    r"referee:[ \t]*(?P<word>[\w-]*)[ \t]*(?:\[(?P<rules>[^\]\r\n]*)\])?",
+    re.MULTILINE,
+)
+_CODE_COMMENT = re.compile(_COMMENT.pattern.replace("--", "--|//|#", 1), re.MULTILINE)
 _WORDS = ("ignore", "ignore-file")
-_CODE = re.compile(r"(?:\s++|--[^\n]*+)*+")
-_OTHER_CODE = re.compile(r"(?:\s++|(?:--|//|#)[^\n]*+)*+")
+_EDGE = re.compile(r"/\*|\*/")
+_OTHER_CODE = re.compile(r"(?:\s++|(?:--|//|#)[^\n]*+|/\*(?:[^*]++|\*(?!/))*+\*/)*+")
 
 
 class Suppression(NamedTuple):
@@ -102,13 +108,31 @@ def _read(sources: Iterable[Source]) -> tuple[list[_Comment], list[Notice]]:
             continue
         reach = _Reach(source)
         for match in (_CODE_COMMENT if source.path.endswith(ENDINGS) else _COMMENT).finditer(source.text):
-            location = Location.of(Span(source.path, match.start(), match.end()), source)
+            start, place = match.start(), match.start()
+            if match["inside"] is not None:
+                start, place = _opening(source.text, match.start()), match.start("inside")
+                if start == -1:
+                    continue
+            location = Location.of(Span(source.path, place, match.end()), source)
             names = tuple(name.strip() for name in (match["rules"] or "").split(",") if name.strip())
             notices += [Notice(fault, location) for fault in _faults(match["word"], names, known)]
             if match["word"] in _WORDS and known.intersection(names):
-                is_trailing, first, last = reach.of(match.start(), match["word"])
+                is_trailing, first, last = reach.of(start, match["word"])
                 comments.append(_Comment(location, tuple(n for n in names if n in known), first, last, is_trailing))
     return comments, notices
+
+
+def _opening(text: str, inside: int) -> int:
+    """Where the block comment begins that a place lies in; -1 where it lies in none. Comments may hold comments."""
+    closed = 0
+    for edge in reversed(list(_EDGE.finditer(text, 0, inside))):
+        if edge.group() == "*/":
+            closed += 1
+        elif closed == 0:
+            return edge.start()
+        else:
+            closed -= 1
+    return -1
 
 
 def _faults(word: str, names: Sequence[str], known: Collection[str]) -> Iterator[str]:
@@ -147,7 +171,9 @@ class _Reach:
         return self.source.position(offset).line
 
     def _next_code(self, start: int) -> int:
-        match = (_CODE if self.is_sql else _OTHER_CODE).match(self.text, start)
+        if self.is_sql:
+            return skip_blank(self.text, start, len(self.text))
+        match = _OTHER_CODE.match(self.text, start)
         return start if match is None else match.end()
 
     def _end(self, comment: int, code: int) -> int:
