@@ -49,6 +49,7 @@ class Problem:
     function, policy or table at fault; ``place`` is what to point at where that is not the object as a whole. ``key``
     tells apart two problems of one rule on one object; it takes part in the fingerprint and so must not hold a
     position, nor a path: ``file`` is the file, as it is printed, where that too tells them apart.
+    ``misses`` is the bare name of the object that the project lacks, where the problem is that it does.
     """
 
     object: Ref
@@ -65,6 +66,7 @@ class Problem:
     remedy: Remedy | None = None
     key: str = ""
     file: str = ""
+    misses: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,20 @@ GapKind = Literal[
 
 
 class Gap(NamedTuple):
-    """One thing that a reading could not know. ``object`` is set where the gap concerns one object."""
+    """One thing that a reading could not know. ``object`` is set where the gap concerns one object.
+
+    A skipped file has a span, an empty one, where it runs nevertheless: a migration that is a program.
+    """
 
     kind: GapKind
     message: str
     span: Span | None = None
     object: Ref | None = None
+
+    @property
+    def program(self) -> str | None:
+        """The path of the program among the migrations that this is about."""
+        return self.span.path if self.kind == "skipped-file" and self.span is not None else None
 
 
 @dataclass(frozen=True, slots=True)

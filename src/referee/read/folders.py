@@ -11,6 +11,8 @@ from referee.errors import ReadError
 
 #: Why a file is skipped that matches a pattern of ``exclude``.
 LEFT_OUT = "left out by the configuration"
+#: Why a migration is skipped that runs nevertheless.
+PROGRAM = "a program, so what it does is not known"
 # Folders that hold no sources of the project.
 _IGNORED = frozenset({"node_modules", "vendor", "venv", "__pycache__", "site-packages", "bower_components"})
 # Folders below a folder of migrations whose files no tool applies.
@@ -89,7 +91,7 @@ def _programs(files: Sequence[Entry]) -> Iterator[Skipped]:
         for child in _scan(folder):
             if _PROGRAM.fullmatch(child.name) and not child.name.lower().endswith(_NO_PROGRAM):
                 shown = printable(child.name)
-                yield Skipped(f"{name}/{shown}" if name else shown, "a program, so what it does is not known")
+                yield Skipped(f"{name}/{shown}" if name else shown, PROGRAM)
 
 
 def find_folders(root: str) -> list[str]:

@@ -13,9 +13,10 @@ from typing import Literal
 
 from referee.errors import ReadError
 from referee.model.origins import Gap
-from referee.model.source import Source
+from referee.model.source import Source, Span
 from referee.read.folders import (
     LEFT_OUT,
+    PROGRAM,
     Entry,
     Skipped,
     count_sql,
@@ -391,7 +392,7 @@ def _read(paths: Iterable[tuple[str, str]]) -> tuple[Source, ...]:
 
 
 def _skipped(name: str, reason: str) -> Gap:
-    return Gap("skipped-file", f"{name}: {reason}")
+    return Gap("skipped-file", f"{name}: {reason}", Span(name, 0, 0) if reason == PROGRAM else None)
 
 
 def _prefix(folder: str) -> str:

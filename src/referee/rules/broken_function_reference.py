@@ -69,7 +69,8 @@ class BrokenFunctionReference(Rule):
     An error; a warning where the function swallows the error and so does nothing instead. Columns and fields are
     certain where the statement is reached without a condition. Tables, functions and types are likely, since they may
     come from a script that referee was not shown; so is what a table lacks, where a statement about it was not
-    understood, or SQL was built at run time.
+    understood, SQL was built at run time, or some of the migrations are programs. Where such a program names the table,
+    or what is missing, it is no more than possible.
     """
 
     severity = Severity.ERROR
@@ -302,7 +303,13 @@ def _problem(identities: Identities, breaches: list[_Breach]) -> Problem:
             ),
         ),
         key=f"{fault.kind} {fault.table if fault.kind == 'column' else fault.text}",
+        misses=_bare(fault.text) if fault.kind in _UNSURE and not fault.elsewhere else "",
     )
+
+
+def _bare(text: str) -> str:
+    """The name of a table, function or type without its schema, quotes and parentheses."""
+    return text.removesuffix("()").rpartition(".")[2].strip('"')
 
 
 def _confidence(breach: _Breach) -> Confidence:
