@@ -15,11 +15,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     import gc
 
+    # A run makes its objects once and ends; collecting every few hundred of them costs a fifth of its time.
+    gc.set_threshold(500_000, 20, 100)
+
     from referee.cli.run import run
 
-    # A run makes its objects once and ends; collecting every few hundred of them costs a fifth of its time.
     gc.freeze()
-    gc.set_threshold(500_000, 20, 100)
     return run(arguments)
 
 

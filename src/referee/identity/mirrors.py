@@ -216,7 +216,7 @@ class _Search:
     def _weak(self, name: QName, column: str) -> _Candidate | None:
         """The candidate that weak evidence may speak for: one that strong evidence made, or a free primary key."""
         known = self._candidates.get((name, column))
-        if known is not None:
+        if known is not None or name == self._source.table:
             return known
         table = self._schema.table(name)
         if table is None or not _is_primary(table, column):

@@ -239,7 +239,7 @@ class _Reading:
         for trigger in self._schema.triggers_by_function.get(self._function.name.qualified) or (None,):
             if trigger is not None and _changes_rows(trigger):
                 for found in in_new:
-                    yield trigger, found._replace(table=trigger.table)
+                    yield trigger, _Found(trigger.table, *found[1:])
             signs_up = trigger is None or trigger.table in self._sign_up
             path = self._writer.search_path if signs_up else self._writer.api_path
             for found in self._under(effective_path(self._function, path)):

@@ -117,14 +117,19 @@ class Ref(NamedTuple):
         return QName(self.schema, self.name)
 
     def __str__(self) -> str:
-        kind, schema, name, part = self
-        if kind in ("schema", "extension", "role"):
-            return quote(name)
-        if kind in ("migration", "server", "file"):
-            return name
-        if kind == "function":
-            return dotted(schema, name) + part
-        return f"{dotted(schema, name)}.{quote(part)}" if part else dotted(schema, name)
+        return _printed_ref(*self)
+
+
+@lru_cache(maxsize=65536)
+def _printed_ref(kind: RefKind, schema: str, name: str, part: str) -> str:
+    """A reference as it is printed. Reports name the same objects over and over."""
+    if kind in ("schema", "extension", "role"):
+        return quote(name)
+    if kind in ("migration", "server", "file"):
+        return name
+    if kind == "function":
+        return dotted(schema, name) + part
+    return f"{dotted(schema, name)}.{quote(part)}" if part else dotted(schema, name)
 
 
 class Target(NamedTuple):
@@ -134,5 +139,9 @@ class Target(NamedTuple):
     columns: tuple[str, ...]
 
     def __str__(self) -> str:
-        table, columns = self
-        return f"{dotted(*table)}({', '.join([quote(column) for column in columns])})"
+        return _printed_target(*self)
+
+
+@lru_cache(maxsize=65536)
+def _printed_target(table: QName, columns: tuple[str, ...]) -> str:
+    return f"{dotted(*table)}({', '.join([quote(column) for column in columns])})"

@@ -45,11 +45,13 @@ class Source:
 
     def locate(self, start: int, end: int) -> Location:
         """A half-open range of characters as lines and columns."""
-        line, column = self._count(start)
         starts = self._line_starts
-        if 0 <= start <= end <= len(self.text) and (line == len(starts) or end < starts[line]):
-            return Location(self.path, line, column, line, column + end - start)
-        return Location(self.path, line, column, *self._count(end))
+        if 0 <= start <= end <= len(self.text):
+            line = bisect_right(starts, start)
+            if line == len(starts) or end < starts[line]:  # nearly every range stands in one line
+                before = starts[line - 1] - 1
+                return Location(self.path, line, start - before, line, end - before)
+        return Location(self.path, *self._count(start), *self._count(end))
 
     def line(self, number: int) -> str:
         """The text of a line (from 1) without its end; empty past the last line."""

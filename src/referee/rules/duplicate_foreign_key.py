@@ -59,7 +59,8 @@ class DuplicateForeignKey(Rule):
 
     def check(self, schema: Schema, identities: Identities) -> Iterator[Problem]:
         for table in schema.own_tables:
-            if len(table.foreign_keys) > 1:
+            # Most keys of a table are of different columns.
+            if len({frozenset(key.columns) for key in table.foreign_keys}) < len(table.foreign_keys):
                 yield from _duplicates(table)
 
 

@@ -65,7 +65,7 @@ class RecreatedSplit(PlanRule):
 
 def _recreated(history: History, identity: Identity, wrong: dict[Ref, Reference]) -> Iterator[Problem]:
     moved = _moved(history, identity)
-    for event in history.events:
+    for event in history.events if moved else ():
         if not isinstance(event, KeyAdded) or event.moment.file not in moved:
             continue
         reference = wrong.get(event.key.ref)

@@ -57,7 +57,7 @@ def read_values(text: str, shift: int = 0) -> tuple[Expr, ...]:
             return (found,)
     source = _SELECT + text
     try:
-        trees = parse(source)
+        trees = _parse_again(source) if len(source) <= _OFTEN_REPEATED else parse(source)
     except SqlSyntaxError as error:
         raise SqlSyntaxError(str(error), max(error.offset - len(_SELECT), 0)) from None
     select = trees[0]["stmt"].get("SelectStmt") if len(trees) == 1 else None
@@ -76,6 +76,10 @@ def read_values(text: str, shift: int = 0) -> tuple[Expr, ...]:
         raise SqlSyntaxError("an expression nested too deeply to read", 0)
     return values
 
+
+# The tests of trigger functions repeat from one to the next: TG_OP = 'INSERT', NEW.a IS DISTINCT FROM OLD.a.
+_OFTEN_REPEATED = 100
+_parse_again = lru_cache(maxsize=1024)(parse)
 
 # Most expressions of a trigger function are NEW, new.column, now() or auth.uid(): these need no parser.
 _SIMPLE = re.compile(r"([a-z_][a-z0-9_]{0,62})(?:\.([a-z_][a-z0-9_]{0,62}))?(\(\))?", re.IGNORECASE | re.ASCII)

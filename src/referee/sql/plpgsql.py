@@ -155,9 +155,13 @@ class _Reader:
             return ()
 
     def _value(self, node: Node) -> Expr | None:
-        values = self._values(*self._range(node))
+        return self._value_in(*self._range(node))
+
+    def _value_in(self, start: int, end: int) -> Expr | None:
+        """The expression of a range; None where it is not exactly one that can be read."""
+        values = self._values(start, end)
         if len(values) > 1:
-            self._gap("several values where one was expected", *self._range(node))
+            self._gap("several values where one was expected", start, end)
         return values[0] if len(values) == 1 else None
 
     def _query(self, text: str, start: int, into: tuple[str, ...] = ()) -> Query | None:
@@ -354,7 +358,7 @@ class _Reader:
     def _test(self, node: Node) -> Guard:
         """The condition of an IF, WHILE or EXIT, which is a step of its own."""
         start, end = self._range(node)
-        condition = self._value(node)
+        condition = self._value_in(start, end)
         text = self.text[start:end]
         self._step("condition", (start, end), text, value=condition)
         return Guard(text, condition)
@@ -523,7 +527,7 @@ class _Reader:
         first, last = self._range(sides[0])
         start, end = self._range(sides[1])
         target = ranges.folded(self.text[first:last])
-        self._step("assign", place, self.text[start:end], target=target, value=self._value(sides[1]))
+        self._step("assign", place, self.text[start:end], target=target, value=self._value_in(start, end))
         return _ON
 
     def _return(self, node: Node) -> int:
@@ -542,9 +546,9 @@ class _Reader:
             self._step("query", place, text, query=self._query(text, start))
             return _ON
         if "kw_next" in words:
-            self._step("other", place, text, value=self._value(expression))
+            self._step("other", place, text, value=self._value_in(start, end))
             return _ON
-        self._step("return", place, text, value=self._value(expression))
+        self._step("return", place, text, value=self._value_in(start, end))
         return _RETURN
 
     def _raise(self, node: Node) -> int:
@@ -757,7 +761,10 @@ _PARTS = frozenset(("elsif_clause", "else_clause", "case_when", "loop_body", "ex
 
 
 def _child(node: Node, kind: str) -> Node | None:
-    return next((child for child in node.children if child.type == kind), None)
+    for child in node.children:
+        if child.type == kind:
+            return child
+    return None
 
 
 def _limited(before: tuple[Guard, ...], more: Sequence[Guard]) -> tuple[Guard, ...]:

@@ -238,6 +238,7 @@ def _into_targets(text: str, start: int, at: int) -> tuple[Range, tuple[str, ...
     return ((start, end), tuple(targets)) if targets else None
 
 
+_PLAIN_PARTS = re.compile(r"[a-z_]\w*+(?:\.[a-z_]\w*+)*+", re.IGNORECASE | re.ASCII)
 _PART = re.compile(rf"(?P<quoted>\"(?:[^\"]|\"\")*+\")|(?P<bare>{_NAME}|\$\d+)|\[[^\[\]]*+\]")
 
 
@@ -247,7 +248,7 @@ def folded(name: str) -> str:
     >>> folded('NEW."createdBy"'), folded("Rec.Items[1]")
     ('new.createdBy', 'rec.items')
     """
-    return ".".join(name_parts(name))
+    return name.lower() if _PLAIN_PARTS.fullmatch(name) else ".".join(name_parts(name))
 
 
 def name_parts(name: str) -> tuple[str, ...]:

@@ -45,7 +45,8 @@ _UNKNOWN = Found("unknown")
 def effective_path(function: Function, caller_path: tuple[str, ...]) -> tuple[str, ...]:
     """The schemas that names in a function's body are looked up in: its own SET search_path, else its caller's."""
     own = function.search_path
-    return tuple(name for name in (caller_path if own is None else own) if name != "$user")
+    path = caller_path if own is None else own
+    return tuple([name for name in path if name != "$user"]) if "$user" in path else path
 
 
 def search_order(path: tuple[str, ...]) -> tuple[str, ...]:
