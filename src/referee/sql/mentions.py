@@ -30,8 +30,9 @@ class Mention(NamedTuple):
     the column "*". Of a relation, ``alias`` is its alias; of a function, ``arguments`` how many it has.
     ``inside`` is whether it stands in a query inside the text, ``quoted`` whether inside a string constant. A label is
     a string constant, cast to the type that ``schema`` and ``table`` name. An alias is any name that the text itself
-    gives; "rows" stands for a function in FROM, whose columns the text need not name. A star that nothing stands in
-    front of has in ``among`` what the FROM of its own SELECT calls its relations; None outside of a SELECT.
+    gives; "rows" stands for a function in FROM, whose columns the text need not name. A column or star that nothing
+    stands in front of has in ``among`` what the FROM of its own query calls its relations, then those of the queries
+    around that; it is empty outside of a query.
     """
 
     kind: Kind
@@ -46,7 +47,7 @@ class Mention(NamedTuple):
     arguments: int = -1
     inside: bool = False
     quoted: bool = False
-    among: tuple[str, ...] | None = None
+    among: tuple[tuple[str, ...], ...] = ()
 
 
 # Statements that would pass for the names of columns behind SELECT.
@@ -93,7 +94,7 @@ class _Reader:
         self.found: list[Mention] = []
         self.local: set[str] = set()
         self.depth = -1
-        self.among: tuple[str, ...] | None = None
+        self.among: tuple[tuple[str, ...], ...] = ()
 
     def read(self, tree: Tree, is_index: bool) -> None:
         self.local.update(_names_of_ctes(tree))
@@ -141,7 +142,15 @@ class _Reader:
         if "targetList" not in node:
             self._walk(node)
             return
-        around, self.among = self.among, tuple(_names_in_from(node.get("fromClause")))
+        around, self.among = self.among, (tuple(_names_in_from(node.get("fromClause"))), *self.among)
+        self._walk(node)
+        self.among = around
+
+    def _change(self, node: Tree) -> None:
+        """INSERT, UPDATE, DELETE or MERGE, also in a WITH: its columns are not those of a SELECT around it."""
+        from_clauses = [node[key] for key in ("fromClause", "usingClause", "sourceRelation") if key in node]
+        names = _names_in_from([{"RangeVar": node["relation"]}, *from_clauses])
+        around, self.among = self.among, (tuple(names),)
         self._walk(node)
         self.among = around
 
@@ -187,7 +196,7 @@ class _Reader:
             words[-1],
             places,
             table=words[-2] if has_table else None,
-            among=self.among if words == ["*"] else None,
+            among=() if has_table else self.among,
             table_place=(places[-2][0] - self.shift, places[-2][1] - self.shift) if has_table else (-1, -1),
         )
 
@@ -252,8 +261,11 @@ _READERS = {
     "CallStmt": lambda reader, node: reader._walk(node.get("funccall", {})),
     "CommonTableExpr": _Reader._table_expression,
     "ColumnRef": _Reader._column,
+    "DeleteStmt": _Reader._change,
     "FuncCall": _Reader._call,
     "IndexElem": _Reader._element,
+    "InsertStmt": _Reader._change,
+    "MergeStmt": _Reader._change,
     "RangeFunction": _Reader._rows,
     "RangeTableFunc": _Reader._rows,
     "RangeVar": _Reader._relation,
@@ -261,6 +273,7 @@ _READERS = {
     "SelectStmt": _Reader._select,
     "TypeCast": _Reader._cast,
     "TypeName": _Reader._type,
+    "UpdateStmt": _Reader._change,
     # These nodes hold their names without a wrapper around them.
     "alias": _Reader._alias,
     "larg": _Reader._branch,

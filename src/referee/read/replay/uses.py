@@ -297,13 +297,15 @@ class _Resolver:
             if self.own is not None and (is_row or mention.table == self.own.name):
                 tables.append(self.own)
             return tables
-        if mention.among is not None:
-            return [name for alias in mention.among for name in self.aliases.get(alias, ())]
+        scopes = [[name for alias in scope for name in self.aliases.get(alias, ())] for scope in mention.among]
         inner = [name for names in self.aliases.values() for name in names]
         if mention.name == "*":
-            return inner
+            return scopes[0] if scopes else inner
         if self.own is not None and not mention.inside:
             return [self.own]
+        for scope in scopes:
+            if nearest := [name for name in scope if mention.name in self._columns(name)]:
+                return nearest
         having = [name for name in inner if mention.name in self._columns(name)]
         return having or ([self.own] if self.own is not None else [])
 
