@@ -135,3 +135,10 @@ def test_what_was_hidden_behind_a_key_that_stopped_deletions_and_is_left_is_told
     assert failed(repair) == []
     told = [line for check in repair.proof.checks for line in check.details] if repair.proof else []
     assert [line for line in told if line.startswith("blocked-user-deletion public.votes.votes_voter_fkey: left")] != []
+
+
+@pytest.mark.parametrize("way", ["in-place", "migration"])
+def test_a_key_that_stopped_deletions_before_its_cure_does_not_make_it_wait(tmp_path: Path, way: Way) -> None:
+    votes = VOTES.replace("public.profiles", "auth.users")
+    repair = cured(tmp_path, way, MIRROR.format("") + SYNC + votes + RIGHT + OWN, verify=False)
+    assert applied(repair) == ["add-identity-key", "create-index", "retarget-foreign-key"]

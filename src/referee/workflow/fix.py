@@ -14,7 +14,7 @@ from referee.fixing.suspects import absent, doubtful, stopping, suspects
 from referee.fixing.sync import UndecidedError
 from referee.model.change import AddForeignKey, Change, CreateSyncTrigger, RetargetForeignKey, Safety, SetOnDelete
 from referee.model.diagnosis import Diagnosis
-from referee.model.names import Target
+from referee.model.names import Ref, Target
 from referee.model.plan import Plan, Question
 from referee.model.repair import FileChange, Proof, Proposal, Repair, Way
 from referee.model.source import Source
@@ -140,8 +140,8 @@ class _Job:
     held: dict[Change, str] = field(default_factory=dict)
     waiting: dict[str, Question] = field(default_factory=dict)
     """What has to be decided before changes that are held back can be done."""
-    known: frozenset[str] = frozenset()
-    """The fingerprints of what is found in the project as it is."""
+    known: frozenset[tuple[str, Ref]] = frozenset()
+    """What is found in the project as it is: rule and object, since what a key references may change."""
 
     @property
     def answers(self) -> Mapping[str, str]:
@@ -165,7 +165,7 @@ class _Job:
             for proposal in composed.proposals
             if _is_decided_against(proposal)
             and isinstance(proposal.change, SetOnDelete)
-            and not any(finding.fingerprint in self.known for finding in proposal.findings)
+            and not any((finding.rule, finding.problem.object) in self.known for finding in proposal.findings)
         ]
         if not brought:
             return
@@ -181,7 +181,7 @@ class _Job:
         """What the findings propose; what was held back, or is about what no server has, is not applied."""
         found = diagnose(subject_of(at), at.replayed, at.identities, replace(self.config, baseline=None))
         if at is self.reading:
-            self.known = frozenset([finding.fingerprint for finding in found.findings])
+            self.known = frozenset([(finding.rule, finding.problem.object) for finding in found.findings])
         chosen = choose(found.findings, at.replayed.schema, self.answers)
         return replace(chosen, proposals=tuple([self._judged(proposal) for proposal in chosen.proposals]))
 
