@@ -203,3 +203,53 @@ def test_a_disabled_trigger_fires_again_and_a_rewritten_function_goes_back(serve
             for sql in step.undo or ():
                 session.run(sql)
         assert session.rows(facts) == before == [(False, None, True)]
+
+
+UNCHECKED = (
+    "create table public.songs (by uuid);\n"
+    "alter table public.songs add constraint k foreign key (by) references auth.users (id) not valid;\n"
+)
+
+
+@pytest.mark.parametrize("way", ["another action", "another target"])
+def test_a_key_that_nothing_had_checked_and_that_is_changed_besides_is_validated(way: str) -> None:
+    schema = schema_of(TEXT.splitlines()[0] + UNCHECKED + SYNC)
+    [key] = schema.tables[QName("public", "songs")].foreign_keys
+    changed = (
+        changes.SetOnDelete(key, "SET NULL") if way == "another action" else changes.RetargetForeignKey(key, USERS)
+    )
+    found = plan_steps(schema, [changed, changes.ValidateForeignKey(key.ref)], {}, named)
+    [validated] = [step for step in found.steps if "validate constraint" in step.sql]
+    # The way back is to a key that nobody had looked through.
+    assert validated.undo == ()
+    alone = plan_steps(schema, [changed], {}, named)
+    assert [step for step in alone.steps if "validate constraint" in step.sql] == []
+
+
+@pytest.mark.parametrize("kind", ["retarget", "act", "add", "empty"])
+def test_a_key_of_a_partitioned_table_waits_for_an_hour_that_somebody_chooses(kind: str) -> None:
+    """Before PostgreSQL 18: "cannot add NOT VALID foreign key on partitioned table" (42809)."""
+    name = QName("public", "events")
+    schema = schema_of(
+        TEXT + "create table public.events (id int, by uuid not null references auth.users (id), other uuid)\n"
+        "  partition by range (id);\n"
+    )
+    [key] = schema.tables[name].foreign_keys
+    wanted: dict[str, changes.Change] = {
+        "retarget": changes.RetargetForeignKey(key, USERS),
+        "act": changes.SetOnDelete(key, "SET NULL"),
+        "add": changes.AddForeignKey(name, ("other",), USERS),
+        "empty": changes.SetNotNull(Ref("column", *name, "by"), False),
+    }
+    found = plan_steps(schema, [wanted[kind]], {}, named, {USERS: AUTH})
+    assert found.steps == ()
+    [reason] = found.failed.values()
+    assert "public.events is partitioned" in reason
+    text = {
+        "retarget": "alter table public.events drop constraint events_by_fkey, add constraint events_by_fkey foreign "
+        "key (by) references public.users (id)",
+        "act": "references auth.users (id) on delete set null",
+        "add": "add constraint events_fkey foreign key (other) references public.users (id)",
+        "empty": "the key that would empty it waits",
+    }
+    assert reason.endswith(text[kind])

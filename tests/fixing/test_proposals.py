@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from referee.fixing.proposals import Chosen, choose
+from referee.rules.blocked_user_deletion import BlockedUserDeletion
+from referee.rules.conflicting_dual_reference import ConflictingDualReference
 from referee.rules.duplicate_foreign_key import DuplicateForeignKey
+from referee.rules.split_identity_reference import SplitIdentityReference
 from referee.workflow.locate import locate
 from tests.fixing.sql import schema_of
 from tests.identity.sql import identities_in, replayed
@@ -45,3 +48,56 @@ def test_an_answer_drops_either() -> None:
 
 def test_an_answer_that_is_no_choice_changes_nothing() -> None:
     assert chosen({"duplicate public.songs.again": "drop everything"}).changes == ()
+
+
+def proposed(text: str, answers: Mapping[str, str] | None = None) -> Chosen:
+    """What the findings of all rules about keys propose."""
+    schema = schema_of(text)
+    identities = identities_in(schema)
+    rules = (DuplicateForeignKey(), SplitIdentityReference(), BlockedUserDeletion(), ConflictingDualReference())
+    findings = [
+        locate(rule.id, problem, replayed(text).origins) for rule in rules for problem in rule.check(schema, identities)
+    ]
+    return choose(findings, schema, answers or {})
+
+
+MIRROR = (
+    "create table public.users (id uuid primary key references auth.users (id) on delete cascade);\n"
+    "create table public.gigs (a uuid references public.users (id) on delete cascade,\n"
+    "  b uuid references public.users (id) on delete cascade);\n"
+)
+
+
+def test_of_two_equal_keys_to_the_wrong_table_one_is_moved_and_the_other_goes() -> None:
+    found = proposed(
+        MIRROR + "create table public.songs (by uuid references auth.users (id) on delete cascade);\n"
+        "alter table public.songs add constraint again foreign key (by) references auth.users (id) on delete cascade;\n"
+    )
+    assert [change.describe() for change in found.changes] == [
+        "drop public.songs.again",
+        "let public.songs.songs_by_fkey reference public.users(id) instead of auth.users(id)",
+    ]
+    assert [proposal.reason for proposal in found.proposals if not proposal.is_applied] == [
+        "it goes: drop public.songs.again"
+    ]
+
+
+def test_a_column_that_is_to_be_emptied_is_emptied_by_both_of_its_keys() -> None:
+    """Else the key that deletes the row is left beside one that keeps it: the next finding."""
+    found = proposed(
+        MIRROR + "create table public.songs (by uuid not null references auth.users (id)\n"
+        "  references public.users (id) on delete cascade);\n"
+    )
+    assert {change.describe() for change in found.changes} == {
+        "let public.songs.songs_by_fkey act ON DELETE SET NULL instead of NO ACTION",
+        "let public.songs.songs_by_fkey1 act ON DELETE SET NULL instead of CASCADE",
+        "let public.songs.by take NULL",
+    }
+    cascading = proposed(
+        MIRROR + "create table public.songs (by uuid not null references auth.users (id)\n"
+        "  references public.users (id) on delete cascade);\n",
+        {"on-delete public.songs.songs_by_fkey": "cascade"},
+    )
+    assert [change.describe() for change in cascading.changes] == [
+        "let public.songs.songs_by_fkey act ON DELETE CASCADE instead of NO ACTION"
+    ]

@@ -304,12 +304,28 @@ def _fill(planner: _Planner, mirror: Target) -> None:
         _backfill(planner, filling, values)
 
 
+def _refuse_partitioned(planner: _Planner, key: ForeignKey, replaced: str | None = None) -> None:
+    """The key of a partitioned table takes no NOT VALID before PostgreSQL 18. Raises UnwritableError for one."""
+    if planner.table(key.table).kind != "partitioned":
+        return
+    drop = f"drop constraint {quote(replaced)}, " if replaced is not None else ""
+    sql = _alter(key.table, f"{drop}add {clauses.foreign_key(key, not_valid=False)}")
+    raise UnwritableError(
+        f"{key.table} is partitioned, and before PostgreSQL 18 its keys cannot come NOT VALID: all rows are read while "
+        f"nobody can write there or to {key.target.table}, so choose the hour for it: {sql}"
+    )
+
+
 def _retarget(planner: _Planner, change: changes.RetargetForeignKey) -> None:
+    former = planner.key(change.key.ref)
+    _refuse_partitioned(planner, replace(former, target=change.to), former.name)
     _fill(planner, change.to)
     planner.change_key(change.key.ref, target=change.to)
 
 
 def _set_on_delete(planner: _Planner, change: changes.SetOnDelete) -> None:
+    former = planner.key(change.key.ref)
+    _refuse_partitioned(planner, replace(former, on_delete=change.action, on_delete_columns=()), former.name)
     planner.change_key(change.key.ref, on_delete=change.action, on_delete_columns=())
 
 
@@ -323,13 +339,14 @@ def _drop_constraint(planner: _Planner, change: changes.DropConstraint) -> None:
 
 
 def _add_foreign_key(planner: _Planner, change: changes.AddForeignKey) -> None:
-    _fill(planner, change.to)
     table = planner.table(change.table)
     made = {ref.part for ref in planner.keys if ref.owner == change.table}
     name = planner.naming(
         change.table.name, change.columns, "fkey", lambda name: name in made or _is_taken(table, name)
     )
     key = ForeignKey(change.table, name, change.columns, change.to, change.on_delete)
+    _refuse_partitioned(planner, key)
+    _fill(planner, change.to)
     planner.keys[key.ref] = key
 
 
@@ -484,6 +501,8 @@ def _set_not_null(planner: _Planner, change: changes.SetNotNull) -> None:
         raise UnwritableError("rows that hold NULL have to be filled first, and referee does not know with what")
     column = quote(change.column.part)
     table = planner.table(change.column.owner)
+    if table.kind == "partitioned":
+        raise UnwritableError(f"{table.name} is partitioned, and the key that would empty it waits")
     planner.steps.append(
         Step(
             Phase.EXPAND,

@@ -100,6 +100,7 @@ def surprises(before: Schema, after: Schema, wanted: Iterable[Change]) -> list[s
         for change in wanted
         if isinstance(change, changes.SetNotNull | changes.DropDefault | changes.AlterColumnType)
     }
+    columns |= {Ref("column", *heir, column.part) for column in columns for heir in _heirs(before, column.owner)}
     functions = {change.function for change in wanted if isinstance(change, changes.RepairSyncFunction)}
     triggers = {change.trigger for change in wanted if isinstance(change, changes.EnableTrigger)}
     found: list[str] = []
@@ -117,6 +118,14 @@ def surprises(before: Schema, after: Schema, wanted: Iterable[Change]) -> list[s
         if now != key:
             found.append(f"{ref} is {now}, and should be {key}")
     return found
+
+
+def _heirs(schema: Schema, table: QName) -> Iterator[QName]:
+    """The partitions and children of a table, and theirs: what is done to a column of it is done to theirs."""
+    for heir in schema.tables.values():
+        if heir.partition_of == table or table in heir.inherits:
+            yield heir.name
+            yield from _heirs(schema, heir.name)
 
 
 def _is_there(ref: Ref, entry: tuple[str, QName]) -> bool:

@@ -11,7 +11,7 @@ from referee.model.finding import Finding
 from referee.model.names import Ref, Target
 from referee.model.plan import Question
 from referee.model.repair import Proposal
-from referee.model.schema import ForeignKey, Schema
+from referee.model.schema import ForeignKey, Schema, Table
 
 Aspect = tuple[object, str]
 """An object and what of it a change decides; a constraint that goes has every aspect of itself."""
@@ -80,8 +80,18 @@ def _decide(change: Change, schema: Schema, answers: Mapping[str, str]) -> tuple
         columns = [table.column(name) for name in key.columns] if table is not None else []
         refusing = [column for column in columns if column is not None and column.not_null]
         loosened = [changes.SetNotNull(Ref("column", *key.table, column.name), False) for column in refusing]
-        return question, (replace(change, action="SET NULL"), *loosened)
+        alike = [changes.SetOnDelete(twin, "SET NULL") for twin in _cascading_twins(key, table)]
+        return question, (replace(change, action="SET NULL"), *alike, *loosened)
     return question, ()
+
+
+def _cascading_twins(key: ForeignKey, table: Table | None) -> list[ForeignKey]:
+    """The keys of the same columns to another table that would delete the rows which are to stay."""
+    return [
+        twin
+        for twin in (table.foreign_keys if table is not None else ())
+        if twin.columns == key.columns and twin.target.table != key.target.table and twin.on_delete == "CASCADE"
+    ]
 
 
 def _which_goes(
@@ -201,6 +211,15 @@ def _without_conflicts(proposals: Sequence[Proposal]) -> list[Proposal]:
             for rival in claims[aspect]
             if rival != proposal.change
         ]
-        reason = f"it contradicts another proposal: {rivals[0].describe()}" if rivals else None
-        found.append(replace(proposal, reason=reason))
+        found.append(replace(proposal, reason=_why_not(proposal.change, rivals)))
     return found
+
+
+def _why_not(change: Change, rivals: Sequence[Change]) -> str | None:
+    """Why a change is left, given those that decide the same thing otherwise. What goes needs nothing else."""
+    going = next((rival for rival in rivals if isinstance(rival, changes.DropConstraint)), None)
+    if going is not None:
+        return f"it goes: {going.describe()}"
+    if not rivals or isinstance(change, changes.DropConstraint):
+        return None
+    return f"it contradicts another proposal: {rivals[0].describe()}"

@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from referee.errors import StatementError
+from referee.fixing.migration import former_key
 from referee.fixing.outcome import differences, surprises
+from referee.fixing.rehearsed import Compared, compare
 from referee.model import change as changes
 from referee.model.change import Change
 from referee.model.diagnosis import Diagnosis
 from referee.model.finding import Finding
 from referee.model.names import QName
 from referee.model.plan import Plan
-from referee.model.rehearsal import PRODUCTION, Rehearsal, is_broken
 from referee.model.repair import Check, FileChange, Proof, Proposal
 from referee.model.schema import ForeignKey, Schema
 from referee.model.source import Source
@@ -99,8 +100,9 @@ def prove_cure(cure: Cure, before: Diagnosis, after: Diagnosis, programs: Progra
         if before.identities.all:
             [is_] = prove(former, config, wish, programs=programs, tell=tell).rehearsals
             [would_be] = prove(latter, config, wish, programs=programs, tell=tell).rehearsals
-            worse = _worse(cure, after, is_, would_be)
-            found.append(_rehearsed(cure, after, is_, would_be))
+            compared = compare(is_, would_be, before.schema, cure.changes, _is_unlinked(after))
+            worse = compared.worse
+            found.append(_rehearsed(compared))
     if cure.plan is not None:
         with start_server(cure.before.platform, programs) as server:
             tell("running the plan on a database with rows")
@@ -187,64 +189,18 @@ def _exact(cure: Cure, before: Diagnosis, after: Diagnosis) -> Check:
     return Check("the schema changed in the proposed places and nowhere else", not found, tuple(found))
 
 
-#: Flows that fail because a row of the mirror outlives its account, which could not happen while nobody had a row.
-_OUTLIVING = frozenset(("flow outliving-token",))
-
-
-def _worse(cure: Cure, findings: Diagnosis, before: Rehearsal, after: Rehearsal) -> tuple[str, ...]:
-    """What fails, and did not before.
-
-    A mirror that is filled from now on and has no identity key keeps rows of deleted accounts; where that finding was
-    not to be cured, it stands for the flows that fail of it.
-    """
-    new = set(after.failures()) - set(before.failures()) - _made_by_sign_up(cure, after)
-    return tuple(sorted(new - _OUTLIVING if _is_unlinked(findings) else new))
+def _rehearsed(compared: Compared) -> Check:
+    """What failed and is cured passes, and nothing fails that had passed."""
+    details = [f"{name} fails, and did not before" for name in compared.worse]
+    details += [f"{name} still fails" for name in compared.stays]
+    told = [f"{name} fails: a row outlives its account, which unlinked-mirror reports" for name in compared.outliving]
+    told += [f"{name}: a sign-up makes that row itself now, and a second one is refused" for name in compared.made]
+    told += [f"{name} fails, and could not be tried before: `referee prove` tells of it" for name in compared.untried]
+    return Check("production's flows pass where they were cured", not details, (*details, *told))
 
 
 def _is_unlinked(findings: Diagnosis) -> bool:
     return any(finding.rule == "unlinked-mirror" for finding in findings.findings)
-
-
-def _rehearsed(cure: Cure, findings: Diagnosis, before: Rehearsal, after: Rehearsal) -> Check:
-    """What failed and is cured passes, and nothing fails that had passed."""
-    former, latter = set(before.failures()), set(after.failures())
-    worse, made = _worse(cure, findings, before, after), _made_by_sign_up(cure, after)
-    known = latter - former - set(worse) - made
-    stays = sorted(name for name in latter & former if _is_promised(name, cure.changes) and name not in made)
-    details = [f"{name} fails, and did not before" for name in worse] + [f"{name} still fails" for name in stays]
-    told = [f"{name} fails: a row outlives its account, which unlinked-mirror reports" for name in sorted(known)]
-    told += [
-        f"{name}: a sign-up makes that row itself now, and a second one is refused" for name in sorted(made & latter)
-    ]
-    return Check("production's flows pass where they were cured", not details, (*details, *told))
-
-
-def _made_by_sign_up(cure: Cure, rehearsal: Rehearsal) -> set[str]:
-    """References of tables in which a user has one row, and has it already (23505): their keys refuse nobody.
-
-    So it is where the function that makes such rows is mended.
-    """
-    found: set[str] = set()
-    if not any(isinstance(change, changes.RepairSyncFunction) for change in cure.changes):
-        return found
-    for reference in rehearsal.references:
-        verdicts = [reference.worlds[world] for world in PRODUCTION if world in reference.worlds]
-        states = {
-            verdict.failure.sqlstate for verdict in verdicts if is_broken(verdict) and verdict.failure is not None
-        }
-        if states == {"23505"}:
-            found.add(f"reference {reference.key.ref}")
-    return found
-
-
-def _is_promised(name: str, wanted: Sequence[Change]) -> bool:
-    """Whether a cure promises that this no longer fails."""
-    kind, _, subject = name.partition(" ")
-    fills = any(isinstance(change, changes.CreateSyncTrigger) for change in wanted)
-    retargeted = {str(change.key.ref) for change in wanted if isinstance(change, changes.RetargetForeignKey)}
-    if kind == "reference":
-        return subject in retargeted or fills
-    return kind == "flow" and fills and subject.startswith("sign-up")
 
 
 # A database that is in use
@@ -267,9 +223,23 @@ def _with_rows(cure: Cure, server: Server) -> Iterator[Check]:
         yield _verified(cure, server, base.database, start, middle)
         outcome = _run(server, base.database, [file for file in cure.files if file.kind == "rollback"])
         yield _ran("the rollback runs", outcome)
-        left = differences(start, _schema(cure, server, base.database))
-        yield Check("and restores the schema", not left, tuple(f"{ref} is {how}" for ref, how in left.items()))
+        yield _restored(start, _schema(cure, server, base.database))
         yield _kept("no row is lost on the way back", counted, _counts(cure, server, base.database))
+
+
+def _restored(before: Schema, after: Schema) -> Check:
+    """A key whose rows were all looked at stays valid: nothing un-validates one."""
+    validated = {key.ref for key in after.foreign_keys() if key.validated}
+    checked = {
+        key.ref: replace(key, validated=True)
+        for key in before.foreign_keys()
+        if not key.validated and key.ref in validated
+    }
+    left = differences(before, after)
+    kept = [ref for ref in left if ref in checked and former_key(after, ref) == checked[ref]]
+    details = [f"{ref} is {how}" for ref, how in left.items() if ref not in kept]
+    told = [f"{ref} stays valid, since its rows were looked at" for ref in kept]
+    return Check("and restores the schema", not details, (*details, *told))
 
 
 def _verified(cure: Cure, server: Server, database: str, start: Schema, middle: Schema) -> Check:
