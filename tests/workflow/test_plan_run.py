@@ -22,6 +22,7 @@ from referee.workflow.config import Config
 from referee.workflow.plan_file import read_plan
 from referee.workflow.plan_run import run_plan, undo_run
 from referee.workflow.repair import RepairWish
+from tests.workflow.test_repair import people
 
 CONFIG = Config(cache=False)
 NOTES = QName("public", "notes")
@@ -239,3 +240,29 @@ def test_rows_that_a_new_key_does_not_take_are_named(server: Server, database: s
     session.run("delete from public.pages where note = 7")
     again = run(server, database, plan)
     assert (again.resumed, states(again)) == (True, ["done"])
+
+
+def test_a_backfill_waits_while_more_sessions_than_wanted_are_at_work(
+    server: Server, database: str, session: Session
+) -> None:
+    backfill = Step(
+        Phase.BACKFILL,
+        "insert into public.users (id, email) select id, email from auth.users on conflict do nothing",
+        "the accounts from before get their rows",
+        (Lock(QName("public", "users"), "ROW EXCLUSIVE"), Lock(QName("auth", "users"), "ACCESS SHARE")),
+    )
+    with server.connect(database, server.superuser) as owner, server.connect(database) as busy:
+        session.run("drop table public.notes")
+        people(owner)
+        worker = threading.Thread(target=lambda: busy.rows("select pg_sleep(1.2)"))
+        worker.start()
+        while not owner.rows(
+            "select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
+        ):
+            pass
+        told: list[str] = []
+        url, wish = server.url(database, server.superuser), RepairWish(max_load=0)
+        result = run_plan(url, Plan("", (backfill,)), CONFIG, wish, tell=told.append)
+        worker.join()
+        assert [one.filled for one in result.steps] == [6]
+    assert "1 other sessions are active, more than 0; waiting" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -569,6 +570,33 @@ def test_a_run_that_is_at_work_is_not_taken_back(server: Server, database: str) 
 
 
 # Others in the way
+
+
+def test_others_come_first(server: Server, database: str) -> None:
+    """With --max-load nothing is written while more sessions than that are at work."""
+    with server.connect(database, server.superuser) as session, server.connect(database) as busy:
+        people(session)
+        prepared, wish = plan(server.url(database, server.superuser), max_load=0)
+        began = threading.Event()
+        told: list[tuple[str, int]] = []
+
+        def tell(message: str) -> None:
+            told.append((message, rows(session, "select count(*) from public.users")[0]))
+
+        def work() -> None:
+            busy.run("set application_name to 'shop'")
+            began.set()
+            busy.rows("select pg_sleep(1.2)")
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        began.wait()
+        while not rows(session, "select 1 from pg_stat_activity where application_name = 'shop' and state = 'active'"):
+            pass
+        result = execute(prepared, wish, tell)
+        worker.join()
+    assert ("1 other sessions are active, more than 0; waiting", 3) in told
+    assert result.left == 0
 
 
 def test_who_holds_rows_for_too_long_is_told_and_the_next_run_goes_on(server: Server, database: str) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from referee.data import journal as journals
+from referee.data.load import Throttle
 from referee.data.repair import Repairer, Work
 from referee.data.scan import scan_rows
 from referee.data.steps import Stepper
@@ -107,6 +108,7 @@ class _PlanExecution:
                     self._count,
                     Watch(self.tell),
                     patience=self.wish.limits.patience,
+                    throttle=Throttle(self.wish.max_load, self.tell),
                 )
                 filled += repairer.do(Work(action, filling=filling)).done
             return filled
