@@ -88,8 +88,12 @@ def test_a_key_that_the_cure_brought_has_to_hold_whether_it_was_tried_before_or_
 
 def test_a_key_that_was_not_there_before_is_the_cures_own() -> None:
     added = changes.AddForeignKey(QName("public", "plays"), ("by",), USERS)
-    found = compare(about(None), about(None, failing("42501")), SCHEMA, [added], False)
+    before = about(None)
+    found = compare(before, about(None, failing("42501")), SCHEMA, [added], False)
     assert (found.worse, found.untried) == (("reference public.plays.plays_by_fkey",), ())
+    # But it makes no trigger write somebody else.
+    found = compare(before, about(None, WorldVerdict("overwritten")), SCHEMA, [added], False)
+    assert (found.worse, found.untried) == ((), ("reference public.plays.plays_by_fkey",))
 
 
 def test_a_cured_key_promises_to_find_whom_it_is_asked_for_and_nothing_else() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from referee.fixing.suspects import absent, doubtful, suspects
+from referee.fixing.suspects import absent, bringing, doubtful, suspects
 from referee.model import change as changes
 from referee.model.change import Change
+from referee.model.finding import Finding, Note, Problem, Severity
 from referee.model.names import QName, Ref, Target
+from referee.model.origins import Place
 from tests.fixing.sql import schema_of
 
 AUTH = Target(QName("auth", "users"), ("id",))
@@ -70,3 +74,41 @@ def test_what_a_server_lacks_is_named() -> None:
 )
 def test_only_keys_that_nobody_had_declared_are_in_doubt(worse: str, found: list[Change]) -> None:
     assert doubtful(SCHEMA, ALL, [worse]) == dict.fromkeys(found, worse)
+
+
+def test_names_with_spaces_are_read_whole() -> None:
+    """A rehearsal's names are told apart by what they begin with."""
+    schema = schema_of(
+        'create table public.users (id uuid primary key);\ncreate table public."with space" (editor uuid);\n'
+    )
+    change = changes.AddForeignKey(QName("public", "with space"), ("editor",), USERS)
+    worse = ['reference public."with space"."with space_editor_fkey"']
+    assert doubtful(schema, [change], worse) == {change: worse[0]}
+    assert doubtful(schema, [change], ['insert into public."with space"']) == {
+        change: 'insert into public."with space"'
+    }
+
+
+def test_what_is_found_newly_about_a_key_is_traced_to_where_it_leads_now() -> None:
+    problem = Problem(
+        Ref("column", "public", "songs", "by"),
+        "A cause.",
+        "A consequence.",
+        Severity.ERROR,
+        table=SONGS,
+        columns=("by",),
+    )
+    finding = Finding("session-identity-in-key", problem, None, (), "")
+    reason = "session-identity-in-key public.songs.by would be found then: A consequence."
+    assert bringing(ALL, [finding]) == {RETARGET: reason}
+    about_a_function = replace(
+        problem,
+        object=Ref("function", "public", "f", "()"),
+        table=None,
+        columns=(),
+        related=(Note("a key", Place(KEY.ref)),),
+    )
+    [(change, _)] = bringing(ALL, [replace(finding, problem=about_a_function)]).items()
+    assert change == RETARGET
+    elsewhere = replace(problem, object=Ref("column", "public", "songs", "id"), columns=("id",))
+    assert bringing(ALL, [replace(finding, problem=elsewhere)]) == {}

@@ -142,3 +142,21 @@ def test_a_key_that_stopped_deletions_before_its_cure_does_not_make_it_wait(tmp_
     votes = VOTES.replace("public.profiles", "auth.users")
     repair = cured(tmp_path, way, MIRROR.format("") + SYNC + votes + RIGHT + OWN, verify=False)
     assert applied(repair) == ["add-identity-key", "create-index", "retarget-foreign-key"]
+
+
+def test_a_cure_waits_too_where_what_would_stop_deletions_cannot_be_cured(tmp_path: Path) -> None:
+    parts = "create table public.plays (id int, by uuid references public.profiles (id)) partition by range (id);\n"
+    repair = cured(tmp_path, "migration", MIRROR.format("") + SYNC + parts + RIGHT + OWN, verify=False)
+    assert "add-identity-key" not in applied(repair)
+    assert "public.plays is partitioned" in reasons(repair)["add-identity-key"]
+
+
+@pytest.mark.parametrize("way", ["in-place", "migration"])
+def test_a_key_is_not_moved_to_where_the_session_would_not_be_found(tmp_path: Path, way: Way) -> None:
+    """The trigger leaves out whoever has no address: phone sign-ups, and anonymous ones."""
+    some = SYNC.replace("for each row", "for each row when (new.email is not null)")
+    plays = "create table public.plays (id int, by uuid default auth.uid() references auth.users (id));\n"
+    repair = cured(tmp_path, way, LINKED + some + plays + RIGHT + RIGHT.replace("songs", "gigs") + OWN)
+    assert "session-identity-in-key public.plays.by would be found then" in reasons(repair)["retarget-foreign-key"]
+    assert "create-index" in applied(repair)
+    assert failed(repair) == []

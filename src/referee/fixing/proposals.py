@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from referee.model import change as changes
@@ -11,7 +11,7 @@ from referee.model.finding import Finding
 from referee.model.names import Ref, Target
 from referee.model.plan import Question
 from referee.model.repair import Proposal
-from referee.model.schema import ForeignKey, Schema, Table
+from referee.model.schema import Action, ForeignKey, Schema, Table
 
 Aspect = tuple[object, str]
 """An object and what of it a change decides; a constraint that goes has every aspect of itself."""
@@ -73,25 +73,23 @@ def _decide(change: Change, schema: Schema, answers: Mapping[str, str]) -> tuple
         return None, ()
     key = change.key
     question = _what_becomes_of(key, schema, answers)
+    table = schema.table(key.table)
     if question.answer == _CASCADE:
-        return question, (replace(change, action="CASCADE"),)
+        return question, tuple(_acting_alike(key, table, "CASCADE"))
     if question.answer == _SET_NULL:
-        table = schema.table(key.table)
         columns = [table.column(name) for name in key.columns] if table is not None else []
         refusing = [column for column in columns if column is not None and column.not_null]
         loosened = [changes.SetNotNull(Ref("column", *key.table, column.name), False) for column in refusing]
-        alike = [changes.SetOnDelete(twin, "SET NULL") for twin in _cascading_twins(key, table)]
-        return question, (replace(change, action="SET NULL"), *alike, *loosened)
+        return question, (*_acting_alike(key, table, "SET NULL"), *loosened)
     return question, ()
 
 
-def _cascading_twins(key: ForeignKey, table: Table | None) -> list[ForeignKey]:
-    """The keys of the same columns to another table that would delete the rows which are to stay."""
-    return [
-        twin
-        for twin in (table.foreign_keys if table is not None else ())
-        if twin.columns == key.columns and twin.target.table != key.target.table and twin.on_delete == "CASCADE"
-    ]
+def _acting_alike(key: ForeignKey, table: Table | None, action: Action) -> Iterator[Change]:
+    """A key acts otherwise, and so do those of the same columns to another table: else what was decided never runs."""
+    yield changes.SetOnDelete(key, action)
+    for twin in table.foreign_keys if table is not None else ():
+        if twin.columns == key.columns and twin.target.table != key.target.table and twin.on_delete != action:
+            yield changes.SetOnDelete(twin, action)
 
 
 def _which_goes(
@@ -120,13 +118,13 @@ def _which_goes(
     return question, (changes.DropConstraint(known[answer].ref),) if answer in known else ()
 
 
-def on_delete_question(key: ForeignKey) -> str:
+def on_delete_question(key: Ref) -> str:
     """The id of the question what becomes of the rows of a key when their user is deleted."""
-    return f"on-delete {key.ref}"
+    return f"on-delete {key}"
 
 
 def _what_becomes_of(key: ForeignKey, schema: Schema, answers: Mapping[str, str]) -> Question:
-    id_ = on_delete_question(key)
+    id_ = on_delete_question(key.ref)
     table = schema.table(key.table)
     primary = table.primary_key if table is not None else None
     can_be_null = primary is None or not set(primary.columns) & set(key.columns)

@@ -123,9 +123,12 @@ def _untried(former: Rehearsal, latter: Rehearsal, kept: frozenset[str]) -> Iter
 
 
 def _fresh(worlds: Mapping[World, WorldVerdict], before: ReferenceResult | WriteResult | None) -> set[World]:
-    """The worlds in which something was not tried before; what was not there before is the cure's own."""
+    """The worlds in which something was not tried before.
+
+    What was not there before is the cure's own; but no key makes a trigger write somebody else.
+    """
     if before is None:
-        return set()
+        return {world for world, verdict in worlds.items() if verdict.outcome == "overwritten"}
     if before.not_run is not None:
         return set(worlds)
     return {world for world in worlds if world not in before.worlds or before.worlds[world].outcome == "not-run"}

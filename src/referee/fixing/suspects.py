@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from referee.fixing.migration import former_key
 from referee.model import change as changes
 from referee.model.change import Change
+from referee.model.finding import Finding
 from referee.model.names import QName, Ref
 from referee.model.schema import Schema
 
@@ -143,6 +144,19 @@ def _deleted_with(schema: Schema, table: QName) -> set[QName]:
     return found
 
 
+def bringing(wanted: Iterable[Change], new: Iterable[Finding]) -> Mapping[Change, str]:
+    """The changes of where a column looks its ids up by which something is found there that was not before."""
+    looking = [change for change in wanted if isinstance(change, changes.RetargetForeignKey | changes.AddForeignKey)]
+    found: dict[Change, str] = {}
+    for finding in new:
+        problem = finding.problem
+        refs = {problem.object, *[note.place.ref for note in problem.related if note.place is not None]}
+        for change in looking:
+            if _key(change) in refs or next(_places(change)) == (problem.table, problem.columns):
+                found.setdefault(change, f"{finding.rule} {problem.object} would be found then: {problem.consequence}")
+    return found
+
+
 def doubtful(schema: Schema, wanted: Iterable[Change], worse: Iterable[str]) -> Mapping[Change, str]:
     """The keys that nobody had declared and that writes fail of in a rehearsal: something else must hold there.
 
@@ -150,9 +164,10 @@ def doubtful(schema: Schema, wanted: Iterable[Change], worse: Iterable[str]) -> 
     """
     found: dict[Change, str] = {}
     for name in worse:
-        kind, _, subject = name.rpartition(" ")
-        if kind not in ("reference", "insert into"):
+        kind = next((kind for kind in ("reference ", "insert into ") if name.startswith(kind)), None)
+        if kind is None:
             continue
+        subject = name.removeprefix(kind)
         for change in wanted:
             if not isinstance(change, changes.AddForeignKey):
                 continue

@@ -10,7 +10,7 @@ from referee.errors import UsageError
 from referee.fixing.edit import Edit, EditConflictError, apply
 from referee.fixing.in_place import Editor, NotInPlaceError, by_file
 from referee.fixing.proposals import Chosen, choose, on_delete_question
-from referee.fixing.suspects import absent, doubtful, stopping, suspects
+from referee.fixing.suspects import absent, bringing, doubtful, stopping, suspects
 from referee.fixing.sync import UndecidedError
 from referee.model.change import AddForeignKey, Change, CreateSyncTrigger, RetargetForeignKey, Safety, SetOnDelete
 from referee.model.diagnosis import Diagnosis
@@ -28,7 +28,7 @@ from referee.workflow.generators import Generator, generator_of
 from referee.workflow.host import exposed_schemas
 from referee.workflow.migrate import make_plan, plan_files
 from referee.workflow.plan_rows import with_rows
-from referee.workflow.proof import Cure, prove_cure, refused, run_for_real
+from referee.workflow.proof import Cure, new_findings, prove_cure, refused, run_for_real
 from referee.workflow.rewrite import write_all
 from referee.workflow.shipped import Shipped, deployment, shipped
 
@@ -161,9 +161,9 @@ class _Job:
     def _stopping(self, composed: Composed) -> Iterator[tuple[Change, str]]:
         """What makes deleting a user come to a key that refuses and is to stay so, and why it waits."""
         brought = [
-            proposal.change.key
+            (proposal, proposal.change.key.ref)
             for proposal in composed.proposals
-            if _is_decided_against(proposal)
+            if not proposal.is_applied
             and isinstance(proposal.change, SetOnDelete)
             and not any((finding.rule, finding.problem.object) in self.known for finding in proposal.findings)
         ]
@@ -171,11 +171,12 @@ class _Job:
             return
         after = _again(self.reading, composed.sources, self.config).replayed.schema
         wanted = [proposal.change for proposal in composed.proposals if proposal.is_applied]
-        for key in brought:
+        for proposal, key in brought:
             id_ = on_delete_question(key)
+            because = f'the answer to "{id_}" is to leave it' if _is_decided_against(proposal) else proposal.reason
             self.waiting |= {question.id: question for question in composed.questions if question.id == id_}
-            for change in stopping(after, wanted, key.ref):
-                yield change, f'{key.ref} would stop deletions then, as long as the answer to "{id_}" is to leave it'
+            for change in stopping(after, wanted, key):
+                yield change, f"{key} would stop deletions then, as long as {because}"
 
     def choose(self, at: Reading) -> Chosen:
         """What the findings propose; what was held back, or is about what no server has, is not applied."""
@@ -211,6 +212,10 @@ def _proven(job: _Job, programs: Programs | None, tell: Tell) -> tuple[Composed,
         guilty = suspects(cure.changes, refused(job.real, after))
         job.held |= {change: f"the migrations fail with it: {error}" for change, error in guilty.items()}
         if guilty:
+            continue
+        brought = bringing(cure.changes, new_findings(cure, job.real, after).guilty)
+        job.held |= brought
+        if brought:
             continue
         proof = prove_cure(cure, job.real, after, programs, tell)
         broken = doubtful(after.schema, cure.changes, proof.worse)

@@ -153,22 +153,35 @@ def _is_gone(cure: Cure, after: Diagnosis) -> Check:
 
 
 def _none_is_new(cure: Cure, before: Diagnosis, after: Diagnosis) -> Check:
-    """Two kinds are told and no fault of the cure.
+    new = new_findings(cure, before, after)
+    details = [f"{finding.rule} {finding.problem.object}: {finding.problem.cause}" for finding in new.guilty]
+    details += [f"{one.problem.object} waits for its rows: some refer to nothing, and stay" for one in new.waiting]
+    details += [f"{one.rule} {one.problem.object}: left, as the question about it was answered" for one in new.decided]
+    return Check("no finding is new", not new.guilty, tuple(details))
 
-    A new key that existing rows break stays NOT VALID, as its step says; and what a cure brings to light and a person
-    decided to leave is left.
+
+@dataclass(frozen=True)
+class NewFindings:
+    """What is found after a cure and was not before. Two kinds are no fault of it.
+
+    A new key that existing rows break stays NOT VALID, as its step says: ``waiting``. And what a cure brings to light
+    and a person decided to leave is left: ``decided``.
     """
+
+    guilty: tuple[Finding, ...]
+    waiting: tuple[Finding, ...]
+    decided: tuple[Finding, ...]
+
+
+def new_findings(cure: Cure, before: Diagnosis, after: Diagnosis) -> NewFindings:
     known = {(finding.rule, finding.problem.object) for finding in before.findings}
     fresh = [finding for finding in after.findings if (finding.rule, finding.problem.object) not in known]
-    waiting = {key.ref for key in _waiting(cure, before.schema, after.schema)}
-    told = [one for one in fresh if one.rule == "unvalidated-foreign-key" and one.problem.object in waiting]
-    decided = {(finding.rule, finding.problem.object) for finding in cure.left}
-    accepted = [one for one in fresh if (one.rule, one.problem.object) in decided]
-    new = [finding for finding in fresh if finding not in told and finding not in accepted]
-    details = [f"{finding.rule} {finding.problem.object}: {finding.problem.cause}" for finding in new]
-    details += [f"{one.problem.object} waits for its rows: some refer to nothing, and stay" for one in told]
-    details += [f"{one.rule} {one.problem.object}: left, as the question about it was answered" for one in accepted]
-    return Check("no finding is new", not new, tuple(details))
+    keys = {key.ref for key in _waiting(cure, before.schema, after.schema)}
+    left = {(finding.rule, finding.problem.object) for finding in cure.left}
+    waiting = [one for one in fresh if one.rule == "unvalidated-foreign-key" and one.problem.object in keys]
+    decided = [one for one in fresh if (one.rule, one.problem.object) in left]
+    guilty = [one for one in fresh if one not in waiting and one not in decided]
+    return NewFindings(tuple(guilty), tuple(waiting), tuple(decided))
 
 
 def _waiting(cure: Cure, before: Schema, after: Schema) -> list[ForeignKey]:
