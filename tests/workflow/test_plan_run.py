@@ -251,18 +251,23 @@ def test_a_backfill_waits_while_more_sessions_than_wanted_are_at_work(
         "the accounts from before get their rows",
         (Lock(QName("public", "users"), "ROW EXCLUSIVE"), Lock(QName("auth", "users"), "ACCESS SHARE")),
     )
+    asleep = "select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
     with server.connect(database, server.superuser) as owner, server.connect(database) as busy:
         session.run("drop table public.notes")
         people(owner)
+        busy.run("set application_name to 'shop'")
         worker = threading.Thread(target=lambda: busy.rows("select pg_sleep(1.2)"))
-        worker.start()
-        while not owner.rows(
-            "select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
-        ):
-            pass
         told: list[str] = []
-        url, wish = server.url(database, server.superuser), RepairWish(max_load=0)
-        result = run_plan(url, Plan("", (backfill,)), CONFIG, wish, tell=told.append)
+
+        def tell(message: str) -> None:
+            told.append(message)
+            if message.startswith("step 1"):
+                worker.start()
+                while not owner.rows(asleep):
+                    pass
+
+        wish = RepairWish(max_load=0)
+        result = run_plan(server.url(database, server.superuser), Plan("", (backfill,)), CONFIG, wish, tell=tell)
         worker.join()
-        assert [one.filled for one in result.steps] == [6]
+    assert [one.filled for one in result.steps] == [6]
     assert "1 other sessions are active, more than 0; waiting" in told
