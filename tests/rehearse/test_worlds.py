@@ -6,6 +6,7 @@ import pytest
 
 from referee.model.names import QName
 from referee.model.rehearsal import Acting, Rehearsal, World, WorldVerdict
+from referee.render import prove_text
 from referee.workflow.config import Config
 from referee.workflow.prove import Wish, prove
 from tests.rehearse.conftest import Rehearse
@@ -222,6 +223,27 @@ def test_what_is_unique_differs_between_users(rehearse: Rehearse) -> None:
     assert [failure.constraint for failure in failures["mirror-only"] if failure] == ["profiles_id_fkey"]
     assert [setup.world for setup in rehearsal.setups if not setup.usable] == ["mirror-only"]
     assert [(race.name, race.failed) for race in rehearsal.races] == [("arrival", 0)]
+
+
+def test_a_row_that_the_sign_up_makes_itself_is_no_broken_key(rehearse: Rehearse) -> None:
+    """A second one is refused (23505); the key was asked by the first."""
+    settings = """
+    create table public.settings (owner uuid primary key references public.profiles (id) on delete cascade);
+    create function public.settle() returns trigger language plpgsql security definer set search_path = '' as $$
+    begin
+      insert into public.settings (owner) values (new.id);
+      return new;
+    end $$;
+    create trigger settle after insert on public.profiles for each row execute function public.settle();
+    """
+    rehearsal = rehearse(MIRROR, SYNC, settings, only=ONLY)
+    found = worlds(rehearsal, "settings", "owner")
+    assert outcomes(found)["fresh-sign-up"] == outcomes(found)["service-role"] == "pass"
+    assert found["fresh-sign-up"].reason == "the row is there already, and the key took the user with it"
+    assert list(rehearsal.failures()) == []
+    told = prove_text.render([rehearsal], "settings", columns=120)
+    assert "pass=" in told
+    assert "= The row is there already: the sign-up made it, and its key took the user." in told
 
 
 def test_without_a_mirror_row_to_write_there_is_no_upsert(rehearse: Rehearse) -> None:

@@ -30,14 +30,12 @@ class Compared:
     """Names as a rehearsal gives them, sorted: "flow login", "reference public.songs.songs_by_fkey".
 
     ``worse`` fails and did not before, ``stays`` was to be cured and fails still. The rest speaks against nothing:
-    ``outliving`` fails because of rows that outlive their account, ``made`` of rows that a sign-up makes itself now,
-    ``untried`` could not be tried before the cure.
+    ``outliving`` fails because of rows that outlive their account, ``untried`` could not be tried before the cure.
     """
 
     worse: tuple[str, ...]
     stays: tuple[str, ...]
     outliving: tuple[str, ...] = ()
-    made: tuple[str, ...] = ()
     untried: tuple[str, ...] = ()
 
 
@@ -50,29 +48,14 @@ def compare(
     finding of its own.
     """
     before, after = set(former.failures()), set(latter.failures())
-    made = _made_by_sign_up(latter, wanted) & after
-    new = after - before - made
+    new = after - before
     outliving = new & _OUTLIVING if is_unlinked else set[str]()
     retargeted = {change.key.ref for change in wanted if isinstance(change, changes.RetargetForeignKey)}
     kept = frozenset([key.name for key in schema.foreign_keys() if key.ref not in retargeted])
     untried = (new - outliving) & set(_untried(former, latter, kept))
-    stays = {name for name in after & before - made if _is_promised(name, latter, wanted)}
-    found = (new - outliving - untried, stays, outliving, made, untried)
+    stays = {name for name in after & before if _is_promised(name, latter, wanted)}
+    found = (new - outliving - untried, stays, outliving, untried)
     return Compared(*[tuple(sorted(names)) for names in found])
-
-
-def _made_by_sign_up(rehearsal: Rehearsal, wanted: Iterable[Change]) -> set[str]:
-    """References of tables in which a user has one row, and has it already (23505): their keys refuse nobody.
-
-    So it is where the function that makes such rows is mended.
-    """
-    if not any(isinstance(change, changes.RepairSyncFunction) for change in wanted):
-        return set()
-    return {
-        f"reference {reference.key.ref}"
-        for reference in rehearsal.references
-        if {failure.sqlstate for failure in _failures(reference)} == {"23505"}
-    }
 
 
 def _failures(result: ReferenceResult) -> list[Failure]:

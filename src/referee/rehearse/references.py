@@ -117,8 +117,18 @@ class Prober:
             tried.append(self._try(acting, scene.person, statement, found, beside))
             if self._answers(tried[-1], [key], scene):
                 break
+        if self._is_there_already(tried[-1], key, column, scene):
+            return WorldVerdict("pass", reason="the row is there already, and the key took the user with it")
         verdict = self._verdict(tried, [key], scene)
         return replace(verdict, steps=self._script(scene, prepared.row.ancestors(), statement, verdict, found, beside))
+
+    def _is_there_already(self, tried: Tried, key: ForeignKey, column: str, scene: Scene) -> bool:
+        """Whether a second row of a user is refused since the database made the first: at sign-up, mostly."""
+        report = tried.report
+        if report is None or report.sqlstate != "23505" or (report.schema, report.table) != key.table:
+            return False
+        query = f"select exists (select from {key.table} where {quote(column)} = {scene.person.literal})"
+        return self.session.value(query) is True
 
     def _answers(self, tried: Tried, keys: Sequence[ForeignKey], scene: Scene) -> bool:
         """Whether an attempt says something about the key, and not about what stands in its way."""

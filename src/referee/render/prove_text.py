@@ -229,6 +229,8 @@ class _Page:
             )
         if "!" in marks:
             meanings.append("! The write fails by something else, whoever makes it; the key itself is not asked.")
+        if "=" in marks:
+            meanings.append("= The row is there already: the sign-up made it, and its key took the user.")
         for meaning in meanings:
             yield from wrap(meaning, self.width, "  ")
 
@@ -421,6 +423,8 @@ def mark(verdict: WorldVerdict) -> str:
     """How a verdict was reached, if not by the one who would write."""
     if verdict.outcome == "fail" and verdict.reason is not None:
         return "!"
+    if verdict.outcome == "pass" and verdict.reason is not None:
+        return "="
     if verdict.first is None or verdict.acting is None:
         return ""
     return "*" if verdict.acting.claims == verdict.first.acting.claims else "+"

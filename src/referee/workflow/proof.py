@@ -207,7 +207,6 @@ def _rehearsed(compared: Compared) -> Check:
     details = [f"{name} fails, and did not before" for name in compared.worse]
     details += [f"{name} still fails" for name in compared.stays]
     told = [f"{name} fails: a row outlives its account, which unlinked-mirror reports" for name in compared.outliving]
-    told += [f"{name}: a sign-up makes that row itself now, and a second one is refused" for name in compared.made]
     told += [f"{name} fails, and could not be tried before: `referee prove` tells of it" for name in compared.untried]
     return Check("production's flows pass where they were cured", not details, (*details, *told))
 
