@@ -104,3 +104,10 @@ def test_a_column_that_is_to_be_emptied_is_emptied_by_both_of_its_keys(other: st
     assert [change.describe() for change in cascading.changes] == [
         "let public.songs.songs_by_fkey act ON DELETE CASCADE instead of NO ACTION"
     ]
+
+
+def test_a_key_that_empties_what_must_not_be_empty_stays_as_it_is() -> None:
+    found = proposed(
+        MIRROR + "create table public.songs (by uuid not null references public.users (id) on delete set null);\n"
+    )
+    assert [change.describe() for change in found.changes] == ["let public.songs.by take NULL"]

@@ -86,7 +86,8 @@ def _decide(change: Change, schema: Schema, answers: Mapping[str, str]) -> tuple
 
 def _acting_alike(key: ForeignKey, table: Table | None, action: Action) -> Iterator[Change]:
     """A key acts otherwise, and so do those of the same columns to another table: else what was decided never runs."""
-    yield changes.SetOnDelete(key, action)
+    if key.on_delete != action:
+        yield changes.SetOnDelete(key, action)
     for twin in table.foreign_keys if table is not None else ():
         if twin.columns == key.columns and twin.target.table != key.target.table and twin.on_delete != action:
             yield changes.SetOnDelete(twin, action)
