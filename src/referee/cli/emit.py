@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -11,7 +10,6 @@ from functools import cache
 import click
 
 from referee.render.plain import Paint, no_paint
-from referee.workflow.files import write_whole
 
 _COLUMNS = 100
 _WIDEST = 120
@@ -20,6 +18,8 @@ _WIDEST = 120
 def emit(text: str | Iterable[str], output: str | None, *, for_machines: bool = False) -> None:
     """Writes a report, whole or in pieces, to a file or to stdout; to machines always in UTF-8."""
     if output is not None:
+        from referee.workflow.files import write_whole
+
         write_whole(output, text)
         return
     if for_machines and (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
@@ -31,6 +31,8 @@ def screen(output: str | None) -> tuple[int, Paint]:
     """How wide a report for people may be, and its colours: a terminal's own, else 100 columns without colour."""
     if output is not None or not sys.stdout.isatty():
         return _COLUMNS, no_paint
+    import shutil
+
     from referee.render.paint import painter
 
     return min(shutil.get_terminal_size((_COLUMNS, 24)).columns, _WIDEST), painter(sys.stdout)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
 
-import tree_sitter_typescript
 from tree_sitter import Language, Node, Parser
 
 from referee.code.pieces import (
@@ -25,9 +26,16 @@ from referee.code.pieces import (
     of_code,
 )
 
-_TYPESCRIPT = Parser(Language(tree_sitter_typescript.language_typescript()))
-# JavaScript too: what it may hold and plain TypeScript may not are elements in angle brackets.
-_TSX = Parser(Language(tree_sitter_typescript.language_tsx()))
+
+@cache
+def _parser(elements: bool) -> Parser:
+    """The parser of TypeScript with or without elements in angle brackets; JavaScript too is read with them.
+
+    Its grammars are loaded where there is something to parse, as most projects have no tests in these languages.
+    """
+    grammars = import_module("tree_sitter_typescript")
+    return Parser(Language(grammars.language_tsx() if elements else grammars.language_typescript()))
+
 
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]+)\})")
 _SIGNS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
@@ -50,7 +58,7 @@ def read_typescript(text: str, *, elements: bool = True) -> list[Piece]:
     Nothing is raised: what is broken is passed over.
     """
     data = text.encode("utf-8", "replace")
-    tree = (_TSX if elements else _TYPESCRIPT).parse(data)
+    tree = _parser(elements).parse(data)
     return list(_Reader(data, characters(text)).pieces(tree.root_node))
 
 

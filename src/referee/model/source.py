@@ -70,8 +70,7 @@ class Span(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """A span made printable. Lines and columns count from 1, the end is exclusive."""
 
     file: str

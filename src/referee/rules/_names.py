@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal as OneOf
+from typing import NamedTuple
 
 from referee.model.names import QName, quote
 from referee.model.schema import Schema, Table
@@ -109,8 +110,7 @@ def nodes_of(step: Step) -> Iterator[Expr]:
             yield from nodes(expr)
 
 
-@dataclass(frozen=True, slots=True)
-class Mentions:
+class Mentions(NamedTuple):
     """Everything that one step names, sorted once: of a thousand functions most have nothing to report."""
 
     step: Step
@@ -259,6 +259,8 @@ def _place(use: TableUse) -> tuple[int, int]:
 
 def missing_columns(schema: Schema, path: tuple[str, ...], said: Mentions, made: frozenset[str]) -> Iterator[NameFault]:
     """The columns that the queries of a step name and that their tables do not have."""
+    if not said.queries:
+        return
     qualified = any(len(column.parts) > 1 and column.parts[0] not in _ROW_FIELDS for column in said.columns)
     for query in said.queries:
         if query.action == "ddl":

@@ -55,7 +55,7 @@ class Names:
     def of_step(self, said: Mentions) -> list[NameFault]:
         """Those that one step names."""
         found: list[NameFault] = []
-        if self._settled:
+        if self._settled and (said.queries or said.calls or said.casts):
             found += unresolved(self._schema, self._path, said, self._made)
             found += missing_columns(self._schema, self._path, said, self._made)
             found += self._astray(said)

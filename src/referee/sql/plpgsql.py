@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
+from typing import Any
 from typing import Literal as OneOf
 
-import tree_sitter_postgres
 from msgspec.structs import replace
 from tree_sitter import Language, Node, Parser
 
+from referee.errors import RefereeError
 from referee.sql import ranges
 from referee.sql.expressions import read_values
 from referee.sql.parse import SqlSyntaxError, char_offsets
@@ -45,8 +48,24 @@ MAX_GUARDS = 64
 _MAX_DEPTH = 60
 _MAX_LENGTH = 2_000_000
 
-# The package's type stubs know its SQL grammar only.
-_parser = Parser(Language(tree_sitter_postgres.language_plpgsql()))  # type: ignore[attr-defined]
+
+def _grammars() -> Any:
+    """The compiled part of tree-sitter-postgres. The rest of the package loads what opens files that nobody needs here,
+    which takes as long as reading fifty functions.
+    """
+    package = find_spec("tree_sitter_postgres")
+    folders = (package.submodule_search_locations if package is not None else None) or []
+    spec = PathFinder.find_spec("tree_sitter_postgres._binding", folders)
+    if spec is None or spec.loader is None:
+        raise RefereeError(
+            "tree-sitter-postgres, which reads PL/pgSQL, is not installed: pip install tree-sitter-postgres"
+        )
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_parser = Parser(Language(_grammars().language_plpgsql()))
 
 
 def read_plpgsql(text: str) -> Body:

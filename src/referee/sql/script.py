@@ -84,22 +84,21 @@ def _read_group(script: str, cuts: list[Cut]) -> Iterator[Statement]:
     if trees is None:
         for cut in cuts:
             yield from _read(script, cut)
-            yield from _rows(script, cut)
+            if cut.data is not None:
+                yield from _rows(script, *cut.data)
         return
     before = 0
     for cut, text, tree in zip(cuts, texts, trees, strict=True):
         action = _action(Context(text, cut.start, before), tree["stmt"])
         if action is not None:
             yield Statement(cut.start, cut.end, action)
-        yield from _rows(script, cut)
+        if cut.data is not None:
+            yield from _rows(script, *cut.data)
         before += len(text) + 1
 
 
-def _rows(script: str, cut: Cut) -> Iterator[Statement]:
+def _rows(script: str, start: int, end: int) -> Iterator[Statement]:
     """The rows behind COPY, which nobody looks at."""
-    if cut.data is None:
-        return
-    start, end = cut.data
     # The line that ends the data, if there is one, has no newline within it.
     rows = script.count("\n", start, end)
     if rows:

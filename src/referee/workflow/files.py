@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -35,9 +34,9 @@ def write_whole(path: str | os.PathLike[str], text: str | Iterable[str]) -> None
 
 def _replace(target: Path, pieces: Iterable[str]) -> None:
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:50]}.", dir=target.parent)
+    name = _name_beside(target)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        with open(name, "x", encoding="utf-8", newline="", opener=_private) as file:
             file.writelines(pieces)
         os.chmod(name, mode)
         os.replace(name, target)
@@ -55,11 +54,21 @@ def temporary(path: str | os.PathLike[str], data: bytes) -> str:
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:50]}.", dir=target.parent)
-    with os.fdopen(descriptor, "wb") as file:
+    name = _name_beside(target)
+    with open(name, "xb", opener=_private) as file:
         file.write(data)
     os.chmod(name, mode)
     return name
+
+
+def _name_beside(target: Path) -> str:
+    """A name that nobody else chooses. (tempfile would do, but every command pays for loading it.)"""
+    return str(target.with_name(f".{target.name[:50]}.{os.urandom(6).hex()}"))
+
+
+def _private(name: str, flags: int) -> int:
+    """Opens a file that only its owner may read, until it has the rights that it shall have."""
+    return os.open(name, flags, 0o600)
 
 
 def _umask() -> int:
