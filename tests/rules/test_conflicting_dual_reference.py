@@ -56,6 +56,25 @@ def test_deleting_rows_is_shown_but_not_proposed() -> None:
     assert emptied.remedy.change.action == "SET NULL"
 
 
+@pytest.mark.parametrize(
+    ("to_source", "to_mirror", "key", "action", "safety"),
+    [
+        ("set null", "no action", "to_mirror", "SET NULL", Safety.UNSAFE),
+        ("cascade", "restrict", "to_mirror", "CASCADE", Safety.SHOW_ONLY),
+        ("cascade", "set null", "to_source", "SET NULL", Safety.UNSAFE),
+        ("no action", "restrict", "to_source", "RESTRICT", Safety.UNSAFE),
+    ],
+)
+def test_an_action_that_refuses_does_not_become_the_one_that_decides(
+    to_source: str, to_mirror: str, key: str, action: str, safety: Safety
+) -> None:
+    [problem] = problems(RULE, dual(to_source, to_mirror))
+    assert problem.remedy is not None
+    assert isinstance(problem.remedy.change, SetOnDelete)
+    change = problem.remedy.change
+    assert (change.key.name, change.action, problem.remedy.safety) == (key, action, safety)
+
+
 def test_between_two_mirrors_the_nearer_one_decides() -> None:
     [problem] = problems(
         RULE,

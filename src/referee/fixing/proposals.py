@@ -44,7 +44,8 @@ def choose(findings: Iterable[Finding], schema: Schema, answers: Mapping[str, st
         if remedy is None:
             continue
         if remedy.safety is not Safety.SHOW_ONLY:
-            merged.setdefault(remedy.change, []).append(finding)
+            for change in _with_twins(remedy.change, schema):
+                merged.setdefault(change, []).append(finding)
             continue
         question, decided = _decide(remedy.change, schema, answers)
         if question is not None:
@@ -82,6 +83,12 @@ def _decide(change: Change, schema: Schema, answers: Mapping[str, str]) -> tuple
         loosened = [changes.SetNotNull(Ref("column", *key.table, column.name), False) for column in refusing]
         return question, (*_acting_alike(key, table, "SET NULL"), *loosened)
     return question, ()
+
+
+def _with_twins(change: Change, schema: Schema) -> Iterable[Change]:
+    if not isinstance(change, changes.SetOnDelete):
+        return (change,)
+    return _acting_alike(change.key, schema.table(change.key.table), change.action)
 
 
 def _acting_alike(key: ForeignKey, table: Table | None, action: Action) -> Iterator[Change]:

@@ -97,7 +97,7 @@ def _problem(deciding: ForeignKey, other: ForeignKey) -> Problem:
         columns=deciding.columns,
         target=deciding.target,
         related=(Note(f"the other key, ON DELETE {other.on_delete}", Place(other.ref)),),
-        remedy=Remedy(SetOnDelete(deciding, other.on_delete), _safety(deciding, other)),
+        remedy=_remedy(deciding, other),
         key=other.name,
     )
 
@@ -117,6 +117,13 @@ def _consequence(deciding: ForeignKey, other: ForeignKey) -> str:
             return f"Deleting the account keeps the row and empties the column; {never}."
 
 
-def _safety(deciding: ForeignKey, other: ForeignKey) -> Safety:
-    """Never propose on our own that rows be deleted which so far were kept."""
-    return Safety.SHOW_ONLY if other.on_delete == "CASCADE" != deciding.on_delete else Safety.UNSAFE
+_REFUSING = ("NO ACTION", "RESTRICT")
+
+
+def _remedy(deciding: ForeignKey, other: ForeignKey) -> Remedy:
+    """Both act alike. Never propose on our own that rows be deleted which so far were kept, nor that deletions stop."""
+    if other.on_delete in _REFUSING and deciding.on_delete not in _REFUSING:
+        change = SetOnDelete(other, deciding.on_delete)
+        return Remedy(change, Safety.SHOW_ONLY if deciding.on_delete == "CASCADE" else Safety.UNSAFE)
+    deletes = other.on_delete == "CASCADE" != deciding.on_delete
+    return Remedy(SetOnDelete(deciding, other.on_delete), Safety.SHOW_ONLY if deletes else Safety.UNSAFE)
