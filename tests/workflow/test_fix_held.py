@@ -160,3 +160,11 @@ def test_a_key_is_not_moved_to_where_the_session_would_not_be_found(tmp_path: Pa
     assert "session-identity-in-key public.plays.by would be found then" in reasons(repair)["retarget-foreign-key"]
     assert "create-index" in applied(repair)
     assert failed(repair) == []
+
+
+def test_a_mirror_that_is_filled_before_there_is_an_account_gets_no_key_to_it(tmp_path: Path) -> None:
+    """Each sign-up would fail with 23503."""
+    early = SYNC.replace("after insert", "before insert")
+    repair = cured(tmp_path, "in-place", MIRROR.format("") + early + RIGHT + OWN)
+    assert "unsafe-sync-trigger public.sync() would be found then" in reasons(repair)["add-identity-key"]
+    assert failed(repair) == []

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from referee.fixing.migration import former_key
 from referee.model import change as changes
 from referee.model.change import Change
-from referee.model.finding import Finding
+from referee.model.finding import Finding, Problem
 from referee.model.names import QName, Ref
 from referee.model.schema import Schema
 
@@ -145,16 +145,28 @@ def _deleted_with(schema: Schema, table: QName) -> set[QName]:
 
 
 def bringing(wanted: Iterable[Change], new: Iterable[Finding]) -> Mapping[Change, str]:
-    """The changes of where a column looks its ids up by which something is found there that was not before."""
-    looking = [change for change in wanted if isinstance(change, changes.RetargetForeignKey | changes.AddForeignKey)]
+    """The changes of where a column looks its ids up by which something is found that was not found before."""
+    wanted = tuple(wanted)
     found: dict[Change, str] = {}
     for finding in new:
         problem = finding.problem
-        refs = {problem.object, *[note.place.ref for note in problem.related if note.place is not None]}
-        for change in looking:
-            if _key(change) in refs or next(_places(change)) == (problem.table, problem.columns):
+        for change in wanted:
+            if _brings(change, problem):
                 found.setdefault(change, f"{finding.rule} {problem.object} would be found then: {problem.consequence}")
     return found
+
+
+def _brings(change: Change, problem: Problem) -> bool:
+    match change:
+        case changes.RetargetForeignKey() | changes.AddForeignKey():
+            refs = {problem.object, *[note.place.ref for note in problem.related if note.place is not None]}
+            return _key(change) in refs or next(_places(change)) == (problem.table, problem.columns)
+        case changes.AddIdentityKey(mirror, source, _):
+            # A trigger that fires before there is an account cannot make a row that needs it.
+            is_early = problem.key.startswith("key-before-row") and problem.table == source.table
+            return is_early and f" of {mirror.table} " in problem.cause
+        case _:
+            return False
 
 
 def doubtful(schema: Schema, wanted: Iterable[Change], worse: Iterable[str]) -> Mapping[Change, str]:
