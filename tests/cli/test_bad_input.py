@@ -152,3 +152,15 @@ def test_a_function_of_ten_thousand_lines() -> None:
     status, out, err = run("identities", "--format", "json")
     assert (status, err) == (0, "")
     assert len(json.loads(out)["identities"][0]["writes"]) == 10_000
+
+
+@pytest.mark.parametrize(
+    "grow",
+    ["s := s || s", "s := format('%s%s', s, s)", "s := replace(s, ' ', '  ')"],
+)
+def test_a_loop_that_grows_without_end_is_not_followed_to_the_end(grow: str) -> None:
+    # A few rounds more, and no machine has memory for it.
+    write(f"do $$ declare s text := ' '; begin for i in 1..22 loop {grow}; end loop; execute s; end $$;")
+    status, out, err = run("check", "--format", "json")
+    assert (status, err) == (0, "")
+    assert [gap["kind"] for gap in json.loads(out)["gaps"]] == ["dynamic-sql"]

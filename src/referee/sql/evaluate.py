@@ -33,6 +33,9 @@ Row = Mapping[str, Value]
 
 MOST_ROWS = 10_000
 """A query with more rows is UNKNOWN."""
+# A loop that doubles a text sixty times is a line of SQL; whatever is larger is UNKNOWN.
+_LONGEST = 1_000_000
+_GREATEST = 2**63
 
 
 class World(Protocol):
@@ -248,7 +251,7 @@ class _Evaluator:
         if any(argument is UNKNOWN for argument in arguments):
             return UNKNOWN
         try:
-            return known(*arguments)
+            return _bounded(known(*arguments))
         except (TypeError, ValueError, AttributeError, IndexError):
             return UNKNOWN
 
@@ -490,9 +493,16 @@ def apply(name: str, left: Value, right: Value) -> Value:
     if operator is None:
         return UNKNOWN
     try:
-        return operator(left, right)
+        return _bounded(operator(left, right))
     except (TypeError, ValueError, re.error, OverflowError):
         return UNKNOWN
+
+
+def _bounded(value: Value) -> Value:
+    """The value, unless it is larger than what can be worked with."""
+    if isinstance(value, str | list):
+        return value if len(value) <= _LONGEST else UNKNOWN
+    return value if not isinstance(value, int) or abs(value) <= _GREATEST else UNKNOWN
 
 
 def _concatenated(left: Value, right: Value) -> Value:
