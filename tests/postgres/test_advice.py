@@ -93,3 +93,17 @@ def test_the_same_saying_of_several_addresses_comes_once() -> None:
 
 def test_without_advice_the_servers_words_stand_alone() -> None:
     assert advise("FATAL:  the moon is full", None, LOCAL, "x") == "No connection to x: the moon is full."
+
+
+def test_what_several_hosts_said_is_said_once() -> None:
+    refused = 'connection to server at "{}", port 5432 failed: Connection refused'
+    said = "\n".join(
+        (
+            f"connection failed: {refused.format('two')}",
+            "Multiple connection attempts failed. All failures were:",
+            f"- host: 'one', port: None, hostaddr: '1.2.3.4': connection failed: {refused.format('one')}",
+            f"- host: 'two', port: None, hostaddr: '1.2.3.5': connection failed: {refused.format('two')}",
+        )
+    )
+    told = advise(said, None, {"host": "one,two"}, "one:5432,two:5432")
+    assert told.startswith(f"No connection to one:5432,two:5432: {refused.format('two')}; {refused.format('one')}. No ")

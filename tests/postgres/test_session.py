@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from referee.errors import ServerError, UsageError
+from referee.errors import RefereeError, ServerError, UsageError
 from referee.postgres.server import Server
 from referee.postgres.session import FailedStatementError, Limits, connect, describe, literal, parse, without_password
 
@@ -22,6 +22,9 @@ def test_describe_names_the_place_and_no_password() -> None:
     assert describe("service=production") == "service production"
     assert describe("postgresql+psycopg://me:hush@h/app") == "me@h:5432/app"
     assert describe("postgresql://me:hu@sh@h/x?nonsense=1") == "the database"
+    assert describe("postgresql://me:hush@one:1,two/app") == "me@one:1,two:5432/app"
+    assert describe("host=one,two port=7 password=hush") == "one:7,two:7"
+    assert describe("postgresql://me:hush@[::1]:7/app") == "me@[::1]:7/app"
 
 
 def test_a_connection_string_that_makes_no_sense() -> None:
@@ -43,6 +46,26 @@ def test_the_message_of_a_failed_connection_has_no_password() -> None:
     assert "me@127.0.0.1:6000/app" in str(failed.value)
     assert SECRET not in str(failed.value)
     assert "s3cr" not in str(failed.value)
+
+
+@pytest.mark.parametrize("mark", ["@", "/", "#", "?", ":", "%", "[", " ", "&", "=", "@/", "/@", "?@", "//"])
+@pytest.mark.parametrize("before", ["hush", "12345", ""])
+def test_a_password_that_was_not_escaped_is_in_no_message(before: str, mark: str) -> None:
+    url = f"postgresql://me:{before}{mark}s3cr3t@127.0.0.1:1/app"
+    told = describe(url)
+    try:
+        connect(url)
+    except RefereeError as error:
+        told += str(error)
+    assert "hush" not in told
+    assert "12345" not in told
+    assert "s3cr3t" not in told
+
+
+def test_an_at_sign_that_is_no_part_of_a_password() -> None:
+    assert parse("postgresql://me:x@h/app?application_name=a@b")["application_name"] == "a@b"
+    assert parse("postgresql://me@h/a@b")["dbname"] == "a@b"
+    assert parse("postgresql://me:p%40w@h:1/app")["password"] == "p@w"
 
 
 @given(st.text().filter(lambda text: "\0" not in text))

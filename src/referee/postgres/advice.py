@@ -15,6 +15,12 @@ _UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 
+# What the driver puts before the reason, and where there are several hosts before the reason of each.
+_PREFIX = re.compile(
+    r"(?:- host: (?:'[^']*'|None), port: (?:'[^']*'|None), hostaddr: (?:'[^']*'|None): )?"
+    r"(?:connection (?:failed|is bad): )?"
+)
+
 _SESSION_POOLER = (
     "in the dashboard under Connect, take the connection string of the session pooler "
     "(user postgres.<project ref>, port 5432)"
@@ -168,7 +174,8 @@ def advise(said: str, sqlstate: str | None, parameters: Mapping[str, str], place
 
 def _tidy(said: str) -> str:
     """The driver's message on one line, without the questions that libpq adds and without saying anything twice."""
-    lines = [line.strip() for line in said.splitlines()]
+    lines = [_PREFIX.sub("", line.strip(), count=1) for line in said.splitlines()]
     kept = [line for line in lines if line and not line.endswith("?") and not line.startswith("Multiple connection")]
     text = " ".join(dict.fromkeys(kept)) or "no reason was given"
-    return re.sub(r"^connection (?:failed|is bad): |FATAL:\s+|fe_sendauth: ", "", text)
+    text = re.sub(r"FATAL:\s+|fe_sendauth: ", "", text)
+    return text.replace(" connection to server", "; connection to server")

@@ -39,6 +39,10 @@ _GOING_DOWN = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
 _LIVELINESS = {"keepalives_idle": "15", "keepalives_interval": "5", "keepalives_count": "3"}
 _DRIVER = re.compile(r"^(postgres(?:ql)?)\+\w+://")
 _URL_PASSWORD = re.compile(r"(?<=:)[^:/@\s]*(?=@)")
+# A password with an @ or / as it is ends there for libpq, which takes the rest for host, port and database. Behind user
+# and password, or a port, no @ may come up to the parameters; where there is but a user, none in the host.
+_CUT_PASSWORD = re.compile(r"\w+://(?:[^@/]*:[^@/]*@[^?]*@|[^@/]*@[^/?]*@|[^@/?]*:[^@?]*/[^?]*@)")
+_ESCAPES = "in a user or password, characters such as @ : / # ? must be written as %40 %3A %2F %23 %3F."
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,15 +466,20 @@ def parse(url: str) -> dict[str, str]:
     except psycopg.Error as error:
         # The parser quotes what it could not read, and that may be the password.
         reason = str(error).split(":")[0].split('"')[0].strip()
-        raise UsageError(
-            f"The connection string cannot be read ({reason}). It should look like "
-            "postgresql://user:password@host:5432/database; in the password, characters such as @ : / # ? must be "
-            "written as %40 %3A %2F %23 %3F."
-        ) from None
-    port = parameters.get("port", "")
-    if not re.fullmatch(r"[\d,]*", port):
-        raise UsageError(f"The connection string names the port {port!r}, which is no number.")
+        raise UsageError(_senseless(reason)) from None
+    if _CUT_PASSWORD.match(url):
+        raise UsageError(_senseless("there is an @ where none can be"))
+    if not re.fullmatch(r"[\d,]*", parameters.get("port", "")):
+        # What stands there may be a part of the password.
+        raise UsageError(_senseless("the port is no number"))
     return parameters
+
+
+def _senseless(reason: str) -> str:
+    return (
+        f"The connection string cannot be read ({reason}). It should look like "
+        f"postgresql://user:password@host:5432/database; {_ESCAPES}"
+    )
 
 
 def describe(url: str) -> str:
@@ -485,11 +494,23 @@ def describe(url: str) -> str:
         return "the database"
     if "service" in parameters:
         return f"service {parameters['service']}"
-    host = parameters.get("host") or parameters.get("hostaddr") or "localhost"
-    place = host if host.startswith("/") else f"{host}:{parameters.get('port', '5432')}"
     user = f"{parameters['user']}@" if parameters.get("user") else ""
     database = f"/{parameters['dbname']}" if parameters.get("dbname") else ""
-    return f"{user}{place}{database}"
+    return f"{user}{_hosts(parameters)}{database}"
+
+
+def _hosts(parameters: Mapping[str, str]) -> str:
+    """The hosts with their ports, as a URL has them: a host that has no port of its own gets that of all."""
+    hosts = (parameters.get("host") or parameters.get("hostaddr") or "localhost").split(",")
+    ports = parameters.get("port", "5432").split(",")
+    ports = ports if len(ports) == len(hosts) else ports[:1] * len(hosts)
+    return ",".join([_host(host, port or "5432") for host, port in zip(hosts, ports, strict=True)])
+
+
+def _host(host: str, port: str) -> str:
+    if host.startswith("/"):
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def without_password(text: str, parameters: Mapping[str, str]) -> str:
