@@ -222,6 +222,8 @@ class TestFindFile:
 
 
 WRONG = [
+    ("[tool.referee]", r"^referee\.toml, line 1: there is no key .tool.\. In referee\.toml the keys stand without"),
+    ('baseline = "\\u0000"', r'^referee\.toml, line 1: "baseline" must be the path of a file'),
     ("selct = []", r'^referee\.toml, line 1: there is no key "selct"\. Did you mean "select"\? The keys are platform'),
     ("\n\nfail_on = 'error'", r'^referee\.toml, line 3: there is no key "fail_on"\. Did you mean "fail-on"\?'),
     ("qqq = 1", r'there is no key "qqq"\. The keys are'),
@@ -288,10 +290,60 @@ def test_what_is_wrong_with_an_option_is_told() -> None:
         from_options(ignore=("x",))
 
 
+def test_an_empty_option_says_nothing_as_an_empty_variable_does() -> None:
+    assert from_options(sources=("",), select=(" ",), canonical=("",), exclude=("", "a.sql")) == Config(
+        exclude=("a.sql",)
+    )
+
+
 def test_a_file_that_is_no_text() -> None:
-    Path("referee.toml").write_bytes(b"\xff")
-    with pytest.raises(ConfigError, match=r"referee\.toml is not text in UTF-8"):
+    for name, data in (("pyproject.toml", b"# tool.referee \xff"), ("referee.toml", b"\xff")):
+        Path(name).write_bytes(data)
+        with pytest.raises(ConfigError, match=rf"{name} is not text in UTF-8"):
+            read_config(environ={})
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file() -> None:
+    Path("referee.toml").write_bytes(b'\xef\xbb\xbffail-on = "never"\r\n')
+    assert read_config(environ={}).fail_on is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[tool.referee]\nselect = ["lost-key"]',
+        '[ tool . "referee" ]\nselect = ["lost-key"]',
+        'tool = { referee = { select = ["lost-key"] } }',
+        '[tool]\nreferee.select = ["lost-key"]',
+    ],
+)
+def test_a_table_of_pyproject_may_be_written_in_any_way(text: str) -> None:
+    Path("pyproject.toml").write_text(text)
+    assert read_config(environ={}).select == ("lost-key",)
+
+
+@pytest.mark.parametrize("text", ["[tool]\nreferee = 5", "[[tool.referee]]\nselect = []"])
+def test_what_is_no_table_in_pyproject_is_told(text: str) -> None:
+    Path("pyproject.toml").write_text(text)
+    with pytest.raises(ConfigError, match=r"^pyproject\.toml: tool\.referee must be a table"):
         read_config(environ={})
+
+
+@pytest.mark.parametrize("text", [b"tool = 5\n# tool.referee", b"[project]\nname = 'x' # \xff", b"[tool.black"])
+def test_a_pyproject_that_says_nothing_of_referee_is_not_read(text: bytes) -> None:
+    Path("pyproject.toml").write_bytes(text)
+    assert read_config(environ={}) == Config()
+
+
+def test_a_file_that_is_a_link_to_nowhere_is_missing() -> None:
+    Path("referee.toml").symlink_to("gone.toml")
+    with pytest.raises(ConfigError, match=r"^There is no file referee\.toml\."):
+        read_config(environ={})
+
+
+def test_a_folder_with_the_name_of_the_file_is_none() -> None:
+    Path("referee.toml").mkdir()
+    assert read_config(environ={}) == Config()
 
 
 @pytest.mark.parametrize(

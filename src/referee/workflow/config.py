@@ -111,12 +111,13 @@ def find_file(path: str | os.PathLike[str]) -> Path | None:
     """The nearest configuration file in the folder of ``path`` or above it, inside the repository."""
     start = Path(os.path.abspath(path))
     for folder in (start, *start.parents):
-        if (folder / FILE_NAME).is_file():
-            return folder / FILE_NAME
-        project = folder / "pyproject.toml"
-        if project.is_file() and "tool" in (table := _load(project)) and "referee" in table["tool"]:
+        own, project = folder / FILE_NAME, folder / "pyproject.toml"
+        # A link that leads nowhere is a configuration that is missing. Folders that may not be entered hold nothing.
+        if os.path.isfile(own) or os.path.islink(own):
+            return own
+        if os.path.isfile(project) and _table(project) is not None:
             return project
-        if (folder / ".git").exists():
+        if os.path.exists(folder / ".git"):
             return None
     return None
 
@@ -142,33 +143,56 @@ def _fold(name: str) -> str:
 
 
 def _from_file(path: Path) -> Iterator[tuple[str, _Given]]:
-    name = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
-    table = _load(path)
-    if path.name == "pyproject.toml":
-        table = table.get("tool", {}).get("referee", {})
-    text = path.read_text(encoding="utf-8")
-    for key, value in table.items():
+    name, text = _named(path), _text(path)
+    for key, value in (_table(path) or {}).items():
         where = name + _line_of(key, text)
         if key not in BY_NAME:
             known = ", ".join(BY_NAME)
-            raise ConfigError(f'{where}: there is no key "{key}".{nearest(key, BY_NAME)} The keys are {known}.')
+            hint = f" In {FILE_NAME} the keys stand without [tool.referee]." if key == "tool" else nearest(key, BY_NAME)
+            raise ConfigError(f'{where}: there is no key "{key}".{hint} The keys are {known}.')
         yield key, _Given(value, f'{where}: "{key}"', path.parent, ConfigError)
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _table(path: Path) -> Mapping[str, Any] | None:
+    """What a file says of referee; None for a pyproject.toml that says nothing of it."""
+    text = _text(path)
+    if path.name != "pyproject.toml":
+        return _parsed(path, text)
+    if "referee" not in text:
+        return None
+    tools = _parsed(path, text).get("tool")
+    table = tools.get("referee") if isinstance(tools, dict) else None
+    if table is not None and not isinstance(table, dict):
+        raise ConfigError(f"{_named(path)}: tool.referee must be a table; write its keys below [tool.referee].")
+    return table
+
+
+def _named(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
-        if path.name == "pyproject.toml" and "tool.referee" not in text.replace(" ", ""):
-            return {}
-        return tomllib.loads(text)
+        data = path.read_bytes()
     except FileNotFoundError as error:
-        raise ConfigError(f"There is no file {path}. Check the path, or make one with `referee init`.") from error
+        raise ConfigError(
+            f"There is no file {_named(path)}. Check the path, or make one with `referee init`."
+        ) from error
     except OSError as error:
-        raise ConfigError(f"{path} could not be read: {error.strerror or error}.") from error
+        raise ConfigError(f"{_named(path)} could not be read: {error.strerror or error}.") from error
+    if path.name == "pyproject.toml" and b"referee" not in data:
+        return ""
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not text in UTF-8. Save it as UTF-8.") from error
+        raise ConfigError(f"{_named(path)} is not text in UTF-8. Save it as UTF-8.") from error
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+        raise ConfigError(f"{_named(path)} is not valid TOML: {error}.") from error
 
 
 def _line_of(key: str, text: str) -> str:
@@ -199,6 +223,8 @@ def _refuse_misspelt(environ: Mapping[str, str]) -> None:
 def _from_options(options: Mapping[str, object]) -> Iterator[tuple[str, _Given]]:
     for key in KEYS:
         value = options.get(key.field)
+        if isinstance(value, tuple):  # `--source "$SOURCE"` says no more than a variable that nobody filled
+            value = tuple([text for text in value if not isinstance(text, str) or text.strip()])
         if value is not None and value != ():
             yield key.name, _Given(value, f"The option {key.option}", Path(), UsageError)
 
@@ -251,7 +277,7 @@ def _pairs(key: Key, given: _Given) -> Iterator[tuple[str, str]]:
 
 
 def _path(key: Key, given: _Given) -> Path:
-    if not isinstance(given.value, str | Path) or not str(given.value):
+    if not isinstance(given.value, str | Path) or not str(given.value) or "\0" in str(given.value):
         raise given.error(f"{given.where} must be the path of a file; it is {_shown(given.value)}.")
     return given.base / given.value
 
