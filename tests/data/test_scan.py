@@ -311,3 +311,21 @@ def test_rows_keep_being_right_while_others_write(
     finally:
         stop.set()
         writer.join()
+
+
+def test_what_breaks_match_full_with_some_columns_null_is_listed(server: Server, database: str) -> None:
+    with server.connect(database) as session:
+        session.run(
+            "create table a (x int, y int, primary key (x, y)); create table b (x int, y int);"
+            "insert into b values (1, null), (null, 2), (3, 4), (null, null);"
+            "alter table b add foreign key (x, y) references a match full not valid"
+        )
+        schema = read_catalog(session)
+    [key] = schema.tables[QName("public", "b")].foreign_keys
+    question = Questions(schema).orphans(key)
+
+    def connected() -> Session:
+        return connect(server.url(database))
+
+    [answer] = scan_rows(connected, schema, [question], {question.id: None}, ScanOptions()).answers
+    assert [sample.value for sample in answer.kept] == [("1", None), ("3", "4"), (None, "2")]

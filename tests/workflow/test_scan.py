@@ -16,6 +16,7 @@ from referee.model.scan import Answer, Scan
 from referee.platforms import SUPABASE
 from referee.postgres.server import Server
 from referee.postgres.session import connect
+from referee.render.scan_text import render
 from referee.workflow.config import Config
 from referee.workflow.repair import RepairWish, execute, prepare
 from referee.workflow.scan import ScanWish, exit_status, scan
@@ -106,6 +107,21 @@ def test_a_key_that_claims_to_be_valid(server: Server, database: str) -> None:
     assert "session_replication_role = replica" in told
     assert "VALIDATE CONSTRAINT will not find them" in told
     assert "a restore of this database will fail with 23503" in told
+
+
+def test_a_key_of_several_columns_that_claims_to_be_valid(server: Server, database: str) -> None:
+    with server.connect(database, server.superuser) as session:
+        session.run(
+            "create table public.a (x int, y text, primary key (x, y));"
+            "create table public.b (x int, y text, foreign key (x, y) references public.a);"
+            "set session_replication_role = replica; insert into public.b values (1, ''), (1, 'a; b')"
+        )
+    found = answer(ask(server.url(database)), "orphans public.b.b_x_y_fkey")
+    assert found.cause is not None
+    [group] = found.cause.groups
+    assert (group.kind, group.values, group.rows) == ("restore", 2, 2)
+    assert "VALIDATE CONSTRAINT will not find them" in " ".join(group.evidence)
+    assert "such as x 1, y ''; x 1, y 'a; b'" in render(ask(server.url(database)))
 
 
 def test_a_key_that_was_never_validated(server: Server, database: str) -> None:

@@ -15,7 +15,7 @@ from referee.model.identity import Identities, Identity, Mirror
 from referee.model.names import Target
 from referee.model.question import Question
 from referee.model.scan import Answer, Cause, CauseGroup, CauseKind, Sample
-from referee.model.schema import Column, Schema, Trigger
+from referee.model.schema import Column, ForeignKey, Schema, Trigger
 from referee.postgres.session import FailedStatementError, Row, Session
 from referee.sql import evidence
 from referee.sql.questions import email_column, keys_of
@@ -50,8 +50,10 @@ def explain(
         return answer
     asking = _Asking(session, manners)
     answer = replace(answer, sample=_with_keys(asking, answer))
-    if len(answer.question.columns) != 1 or not answer.kept:
+    if not answer.kept:
         return answer
+    if len(answer.question.columns) != 1:
+        return replace(answer, cause=_of_several_columns(answer))
     return replace(answer, cause=_Search(asking, schema, identities, answer, log_size).cause())
 
 
@@ -274,16 +276,9 @@ class _Search:
 
     def _unenforced(self) -> None:
         key = self.question.key
-        if key is None or not self.left:
-            return
-        if not key.enforced:
-            told = "the key is switched off: its triggers are disabled, or it is NOT ENFORCED"
-            self._take(self.ids, "unenforced-key", Confidence.CERTAIN, [told, *self._writers()])
-        elif not key.validated:
-            told = "the key is NOT VALID: it checks what is written now, and has never seen these rows"
-            self._take(self.ids, "before-the-key", Confidence.LIKELY, [told, *self._writers()])
-        else:
-            self._take(self.ids, "restore", Confidence.LIKELY, [*self._past_the_key(), *self._writers()])
+        if key is not None and self.left:
+            kind, confidence, told = _way_past(key)
+            self._take(self.ids, kind, confidence, [told, *self._writers()])
 
     def _past_the_key(self) -> list[str]:
         key = self.question.key
@@ -324,6 +319,27 @@ class _Age:
         if self.first is None:
             return []
         return [f"created {self.first}" if self.first == self.last else f"created from {self.first} to {self.last}"]
+
+
+def _of_several_columns(answer: Answer) -> Cause | None:
+    """Of a reference of several columns, only its key tells how rows came past it."""
+    key = answer.question.key
+    if key is None:
+        return None
+    kind, confidence, told = _way_past(key)
+    group = _Group(kind, confidence, [told], list(answer.kept))
+    return Cause((_frozen(group),), len(answer.kept) == answer.values)
+
+
+def _way_past(key: ForeignKey) -> tuple[CauseKind, Confidence, str]:
+    """How rows come to break a key, by its state."""
+    if not key.enforced:
+        told = "the key is switched off: its triggers are disabled, or it is NOT ENFORCED"
+        return "unenforced-key", Confidence.CERTAIN, told
+    if not key.validated:
+        told = "the key is NOT VALID: it checks what is written now, and has never seen these rows"
+        return "before-the-key", Confidence.LIKELY, told
+    return "restore", Confidence.LIKELY, _PAST_THE_KEY
 
 
 def _frozen(group: _Group) -> CauseGroup:

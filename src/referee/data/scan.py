@@ -195,7 +195,7 @@ class _Scan:
 
     def _answer(self, work: _Work, question: Question) -> Answer:
         complete = work.is_cut and work.trouble is None
-        kept = tuple(sorted(work.found.values()))
+        kept = tuple(sorted(work.found.values(), key=_by_value))
         return Answer(
             question,
             work.checked,
@@ -492,6 +492,11 @@ def _read(rows: Sequence[tuple[Any, ...]]) -> tuple[int, int, list[Sample]]:
 
 def _sample(value: list[str | None], rows: int, key: list[str | None] | None) -> Sample:
     return Sample(tuple(value), rows, None if key is None else tuple(key))
+
+
+def _by_value(sample: Sample) -> tuple[tuple[bool, str], ...]:
+    """The order of references; NULL, which a part of a MATCH FULL key may be, comes last as in Postgres."""
+    return tuple([(part is None, part or "") for part in sample.value])
 
 
 def _keep(work: _Work, sample: Sample, most: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from referee.model.finding import Severity
@@ -12,6 +13,7 @@ from referee.render.plain import Paint, Style, clean, count, no_paint, wrap
 
 _STYLES: dict[Severity, Style] = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
 _INDENT = "    "
+_PLAIN = re.compile(r"[\w.:@+/-]+")
 _TITLES: dict[QuestionKind, str] = {
     "unmirrored": "without their row in",
     "stray": "without their account in",
@@ -155,7 +157,14 @@ def _sample(answer: Answer, sample: Sample) -> str:
 
 def _values(names: tuple[str, ...], values: tuple[str | None, ...]) -> str:
     pairs = zip(names, values, strict=True)
-    return ", ".join([f"{quote(name)} {'NULL' if value is None else value}" for name, value in pairs])
+    return ", ".join([f"{quote(name)} {_value(value)}" for name, value in pairs])
+
+
+def _value(value: str | None) -> str:
+    """A value as it is where it can be told from the words around it, else as SQL writes it."""
+    if value is None:
+        return "NULL"
+    return value if _PLAIN.fullmatch(value) and value != "NULL" else "'" + value.replace("'", "''") + "'"
 
 
 def _scope(scope: ScanScope, scan: Scan) -> str:
