@@ -206,8 +206,8 @@ class _Search:
 
     def _referenced(self, place: _Place, kind: EvidenceKind) -> Iterator[_Candidate]:
         """The candidates that a column references and that can do with more evidence of that kind."""
-        for target in _targets(self._schema, place):
-            candidate = self._weak(target.table, target.columns[0])
+        for table, column in _referenced_by(self._schema, place):
+            candidate = self._weak(table, column)
             if candidate is not None:
                 candidate.from_references[kind] += 1
                 if candidate.from_references[kind] <= _EXAMPLES:
@@ -496,13 +496,14 @@ def _relying(schema: Schema, target: Target) -> int:
     )
 
 
-def _targets(schema: Schema, place: _Place) -> Iterator[Target]:
+def _referenced_by(schema: Schema, place: _Place) -> Iterator[_Place]:
     """What the foreign keys of a column reference: one column for each."""
     table = schema.table(place[0])
     for key in table.foreign_keys if table is not None else ():
-        for column, referenced in zip(key.columns, key.target.columns, strict=False):
-            if column == place[1]:
-                yield Target(key.target.table, (referenced,))
+        if place[1] in key.columns:
+            for column, referenced in zip(key.columns, key.target.columns, strict=False):
+                if column == place[1]:
+                    yield key.target.table, referenced
 
 
 def _show(place: _Place) -> str:

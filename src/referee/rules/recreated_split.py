@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from referee.model.finding import Note, Problem, Severity
 from referee.model.history import History, KeyAdded, KeyDropped
-from referee.model.identity import Identities, Identity, Reference
-from referee.model.names import QName, Ref
+from referee.model.identity import Identities, Identity
+from referee.model.names import QName
 from referee.model.schema import Schema
 from referee.rules.base import PlanRule, plural
 
@@ -58,14 +58,14 @@ class RecreatedSplit(PlanRule):
 
     def check_history(self, schema: Schema, identities: Identities, history: History) -> Iterator[Problem]:
         for identity in identities.all:
-            wrong = {reference.key.ref: reference for reference in identity.references if reference.verdict == "wrong"}
-            if wrong:
-                yield from _recreated(history, identity, wrong)
+            moved = _moved(history, identity)
+            if moved:
+                yield from _recreated(history, identity, moved)
 
 
-def _recreated(history: History, identity: Identity, wrong: dict[Ref, Reference]) -> Iterator[Problem]:
-    moved = _moved(history, identity)
-    for event in history.events if moved else ():
+def _recreated(history: History, identity: Identity, moved: dict[str, list[KeyAdded]]) -> Iterator[Problem]:
+    wrong = {reference.key.ref: reference for reference in identity.references if reference.verdict == "wrong"}
+    for event in history.events:
         if not isinstance(event, KeyAdded) or event.moment.file not in moved:
             continue
         reference = wrong.get(event.key.ref)

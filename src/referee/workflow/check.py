@@ -25,7 +25,7 @@ from referee.workflow.config import Config, read_config
 from referee.workflow.contributions import Contributions
 from referee.workflow.doubts import Doubts
 from referee.workflow.host import host_of
-from referee.workflow.locate import in_order, locate
+from referee.workflow.locate import in_order, locate_all
 from referee.workflow.suppress import suppress
 from referee.workflow.unheeded import unheeded
 
@@ -124,7 +124,7 @@ def examine(
     """The findings of the configured rules, in order. What is missing is less sure to be where there are ``gaps``."""
     doubts = Doubts(gaps, origins)
     problems = _problems(schema, identities, config, fixtures or Fixtures(), history or History(), doubts)
-    return in_order(locate(rule, problem, origins) for rule, problem in problems)
+    return in_order(locate_all(problems, origins))
 
 
 def _problems(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from json.encoder import encode_basestring_ascii as quoted
 
@@ -18,10 +18,27 @@ def locate(rule: str, problem: Problem, origins: Origins) -> Finding:
 
     Where an object itself was not written in any file (a key that LIKE copied), its table is pointed at.
     """
+    return _located(rule, problem, _notes(problem, origins), origins)
+
+
+def locate_all(problems: Iterable[tuple[str, Problem]], origins: Origins) -> Iterator[Finding]:
+    """The findings of problems, each with the rule that found it. Problems that share their notes do so as findings."""
+    related: tuple[Note, ...] | None = None
+    notes: tuple[LocatedNote, ...] = ()
+    for rule, problem in problems:
+        if problem.related is not related:
+            related, notes = problem.related, _notes(problem, origins)
+        yield _located(rule, problem, notes, origins)
+
+
+def _located(rule: str, problem: Problem, notes: tuple[LocatedNote, ...], origins: Origins) -> Finding:
     place = problem.place
     location = _locate(problem.object, origins) if place is None else _locate(place.ref, origins, place.within)
-    notes = tuple([_note(note, origins) for note in problem.related])
     return Finding(rule, problem, location, notes, fingerprint(rule, problem, origins.root))
+
+
+def _notes(problem: Problem, origins: Origins) -> tuple[LocatedNote, ...]:
+    return tuple([_note(note, origins) for note in problem.related])
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
