@@ -130,11 +130,12 @@ def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
     assert skipped(tmp_path / "project") == {"loop": "a symbolic link to a folder that is read already"}
 
 
-def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
+def test_a_pipe_or_device_is_never_opened(tmp_path: Path) -> None:
     make(tmp_path, "a.sql")
     os.mkfifo(tmp_path / "b.sql")
+    (tmp_path / "c.sql").symlink_to("/dev/zero")
     assert listed(tmp_path) == ["a.sql"]
-    assert skipped(tmp_path) == {"b.sql": "it is no regular file"}
+    assert skipped(tmp_path) == {"b.sql": "it is no regular file", "c.sql": "it is no regular file"}
 
 
 def test_a_name_that_is_no_text_can_be_printed(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,27 @@ class TestSupabase:
         assert found.seed_files == ("supabase/seeds/a.sql", "supabase/seeds/b.sql")
         assert found.test_files == ("supabase/tests/000_helpers.sql", "supabase/tests/deep/x_test.sql")
         assert found.roles_file == "supabase/roles.sql"
+
+    def test_pipes_and_devices_are_no_files(self) -> None:
+        # Reading them would wait for ever, or never end.
+        make("supabase/migrations/1_a.sql")
+        os.mkfifo("supabase/migrations/2_b.sql")
+        Path("supabase/migrations/3_c.sql").symlink_to("/dev/zero")
+        found = find_migrations(".")
+        assert names(found) == ["supabase/migrations/1_a.sql"]
+        assert skipped(found) == [
+            "supabase/migrations/2_b.sql: it is no regular file",
+            "supabase/migrations/3_c.sql: it is no regular file",
+        ]
+
+    def test_a_config_that_is_no_text_is_told_and_the_defaults_hold(self) -> None:
+        make("supabase/migrations/1_a.sql")
+        Path("supabase/config.toml").write_bytes(b"\xff")
+        found = find_migrations(".")
+        assert found.major_version is None
+        (gap,) = skipped(found)
+        assert gap.startswith("supabase/config.toml is not text in UTF-8")
+        assert gap.endswith("The defaults were taken.")
 
     def test_a_broken_config_is_told_and_the_defaults_hold(self) -> None:
         make("supabase/migrations/1_a.sql")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -103,3 +104,21 @@ def test_patterns_keep_their_order_and_name_each_file_once(tmp_path: Path) -> No
         for pattern, paths in expand(("./b.sql", "*.sql", "**/*.sql", "none*.sql"), str(tmp_path))
     }
     assert found == {"./b.sql": ["b.sql"], "*.sql": ["a.sql"], "**/*.sql": ["deep/c.sql"], "none*.sql": []}
+
+
+def test_links_that_lead_back_are_followed_once(tmp_path: Path) -> None:
+    # Followed as far as the system lets one, two such links make a million million paths.
+    (tmp_path / "deep" / ".hidden").mkdir(parents=True)
+    for name in ("one", "two"):
+        (tmp_path / "deep" / name).symlink_to(tmp_path)
+    (tmp_path / "gone").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("a.sql", "deep/b.sql", "deep/.hidden/c.sql"):
+        (tmp_path / name).touch()
+
+    def found(pattern: str) -> list[str]:
+        [(_, paths)] = expand((pattern,), str(tmp_path))
+        return [os.path.relpath(path, tmp_path) for path in paths]
+
+    assert found("**/*.sql") == found(f"{tmp_path}/**/*.sql") == ["a.sql", "deep/b.sql"]
+    assert found("de*/**//b.sql") == ["deep/b.sql"]

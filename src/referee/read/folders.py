@@ -11,6 +11,8 @@ from referee.errors import ReadError
 
 #: Why a file is skipped that matches a pattern of ``exclude``.
 LEFT_OUT = "left out by the configuration"
+#: Why something is skipped that is named like a file.
+NO_FILE = "it is no regular file"
 #: Why a migration is skipped that runs nevertheless.
 PROGRAM = "a program, so what it does is not known"
 # Folders that hold no sources of the project.
@@ -216,7 +218,12 @@ def _why_aside(name: str) -> str | None:
 
 def _why_unreadable(child: os.DirEntry[str]) -> str | None:
     """Why an entry is no file to read. Broken links stay in, so that reading them says what is wrong with them."""
-    return None if child.is_symlink() or os.path.isfile(child.path) else "it is no regular file"
+    return NO_FILE if is_no_file(child.path) else None
+
+
+def is_no_file(path: str) -> bool:
+    """Whether something is a pipe or a device, which may never come to an end, or a link to one."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def _for_applying(files: Iterable[Entry]) -> tuple[list[Entry], list[Skipped]]:

@@ -16,6 +16,7 @@ from referee.model.origins import Gap
 from referee.model.source import Source, Span
 from referee.read.folders import (
     LEFT_OUT,
+    NO_FILE,
     PROGRAM,
     Entry,
     Skipped,
@@ -23,6 +24,7 @@ from referee.read.folders import (
     find_below,
     find_folders,
     in_order,
+    is_no_file,
     list_migrations,
     printable,
 )
@@ -260,6 +262,9 @@ class _Supabase:
         name = self._shown(path)
         try:
             return read_settings(read_text(path, name))
+        except ReadError as error:
+            self.skipped.append(Gap("skipped-file", f"{error} The defaults were taken."))
+            return _DEFAULTS
         except tomllib.TOMLDecodeError as error:
             self.skipped.append(_skipped(name, f"it is not valid TOML, so the defaults were taken: {error}"))
             return _DEFAULTS
@@ -293,7 +298,7 @@ class _Supabase:
                 elif count:
                     yield name, f"a folder with {count} .sql files; the Supabase CLI reads no sub-folders"
             elif ".sql" in name.lower():
-                yield name, LEFT_OUT if self.excludes(path) else reason
+                yield name, LEFT_OUT if self.excludes(path) else NO_FILE if is_no_file(path) else reason
 
     def _tell_of_misnamed(self, folder: str, misnamed: Sequence[str]) -> None:
         """Some services apply files under names of their own: better to read them than to read nothing."""

@@ -97,10 +97,39 @@ def expand(patterns: tuple[str, ...], folder: str) -> Iterator[tuple[str, list[s
     """Each pattern with the paths that it adds: what it matches in ``folder``, sorted, without earlier matches."""
     seen: set[str] = set()
     for pattern in patterns:
-        found = glob.glob(os.path.join(glob.escape(folder), pattern), recursive=True)
-        matches = sorted(os.path.normpath(path) for path in found)
+        matches = sorted({os.path.normpath(path) for path in _matching(folder, pattern)})
         yield pattern, [path for path in matches if path not in seen]
         seen.update(matches)
+
+
+def _matching(folder: str, pattern: str) -> Iterator[str]:
+    """What a pattern matches in a folder. ``**`` follows a link only to where it has not been."""
+    parts = pattern.split("/")
+    if "**" not in parts:
+        yield from glob.glob(os.path.join(glob.escape(folder), pattern))
+        return
+    at = parts.index("**")
+    head, tail = "".join(f"{part}/" for part in parts[:at]), "/".join(parts[at + 1 :]).lstrip("/")
+    for base in glob.glob(os.path.join(glob.escape(folder), head)):
+        for below in _folders(base):
+            yield from _matching(below, tail or "*")
+
+
+def _folders(base: str) -> Iterator[str]:
+    """A folder and those below it that are not hidden, each once, whatever links lead to it."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [base]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            status, names = os.stat(folder), sorted(os.listdir(folder), reverse=True)
+        except OSError:
+            continue
+        if (status.st_dev, status.st_ino) not in seen:
+            seen.add((status.st_dev, status.st_ino))
+            yield folder
+            paths = [os.path.join(folder, name) for name in names if not name.startswith(".")]
+            waiting += [path for path in paths if os.path.isdir(path)]
 
 
 def _or(value: _T | None, default: _T) -> _T:
