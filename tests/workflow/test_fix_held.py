@@ -168,3 +168,28 @@ def test_a_mirror_that_is_filled_before_there_is_an_account_gets_no_key_to_it(tm
     repair = cured(tmp_path, "in-place", MIRROR.format("") + early + RIGHT + OWN)
     assert "unsafe-sync-trigger public.sync() would be found then" in reasons(repair)["add-identity-key"]
     assert failed(repair) == []
+
+
+def test_what_is_taken_for_a_copy_of_the_users_does_not_change_with_the_cure(tmp_path: Path) -> None:
+    """Keys lead to user_id, so id is a surrogate; once they lead elsewhere it is one still."""
+    text = """create table public.profiles (
+      id uuid primary key default gen_random_uuid(),
+      user_id uuid not null unique references auth.users (id) on delete cascade
+    );
+    create function public.fill() returns trigger language plpgsql security definer set search_path = '' as $$
+    begin
+      insert into public.profiles (id, user_id) values (new.id, new.id) on conflict (user_id) do nothing;
+      return new;
+    end $$;
+    create trigger fill after insert on auth.users for each row execute function public.fill();
+    """
+    accounts = [f"{one} uuid references {{}} on delete cascade" for one in "xyz"]
+    copies = [one.format("public.profiles (user_id)") for one in accounts[:2]]
+    text += f"create table public.a ({', '.join([one.format('auth.users (id)') for one in accounts])});\n"
+    text += f"create table public.b ({', '.join(copies)});\n"
+    text += "create table public.documents (owner uuid references public.profiles (id) on delete cascade);\n"
+    repair = cured(tmp_path, "in-place", text + OWN.replace("(id =", "(user_id ="))
+    assert applied(repair) == ["create-index", "retarget-foreign-key"]
+    [reason] = set(reasons(repair).values())
+    assert reason == "public.profiles(id) looks like the users' id only once no key leads to public.profiles(user_id)"
+    assert failed(repair) == []

@@ -14,7 +14,7 @@ from referee.fixing.suspects import absent, bringing, doubtful, stopping, suspec
 from referee.fixing.sync import UndecidedError
 from referee.model.change import AddForeignKey, Change, CreateSyncTrigger, RetargetForeignKey, Safety, SetOnDelete
 from referee.model.diagnosis import Diagnosis
-from referee.model.names import Ref, Target
+from referee.model.names import QName, Ref, Target
 from referee.model.plan import Plan, Question
 from referee.model.repair import FileChange, Proof, Proposal, Repair, Way
 from referee.model.source import Source
@@ -140,6 +140,8 @@ class _Job:
     held: dict[Change, str] = field(default_factory=dict)
     waiting: dict[str, Question] = field(default_factory=dict)
     """What has to be decided before changes that are held back can be done."""
+    unsteady: set[Change] = field(default_factory=set)
+    """What is proposed only since another cure changes who is taken for a copy of the users."""
     known: frozenset[tuple[str, Ref]] = frozenset()
     """What is found in the project as it is: rule and object, since what a key references may change."""
 
@@ -184,7 +186,28 @@ class _Job:
         if at is self.reading:
             self.known = frozenset([(finding.rule, finding.problem.object) for finding in found.findings])
         chosen = choose(found.findings, at.replayed.schema, self.answers)
-        return replace(chosen, proposals=tuple([self._judged(proposal) for proposal in chosen.proposals]))
+        moved = dict(self._moved(at))
+        return replace(chosen, proposals=tuple([self._steady(self._judged(one), moved) for one in chosen.proposals]))
+
+    def _moved(self, at: Reading) -> Iterator[tuple[QName, str]]:
+        """The mirrors that would be known by another column than in the project as it is, with what to say of it."""
+        before = {mirror.table: mirror.target for one in self.reading.identities.all for mirror in one.mirrors}
+        for mirror in [mirror for one in at.identities.all for mirror in one.mirrors]:
+            former = before.get(mirror.table, mirror.target)
+            if former != mirror.target:
+                yield mirror.table, f"{mirror.target} looks like the users' id only once no key leads to {former}"
+
+    def _steady(self, proposal: Proposal, moved: Mapping[QName, str]) -> Proposal:
+        """A proposal, left if it takes a mirror's other column for its key since a cure took the keys of the first."""
+        for finding in proposal.findings:
+            problem = finding.problem
+            targets = [one.table for one in (problem.target, problem.expected_target) if one is not None]
+            tables = [*targets, *([problem.table] if problem.table is not None else [])]
+            reason = next((moved[table] for table in tables if table in moved), None)
+            if reason is not None and proposal.is_applied:
+                self.unsteady.add(proposal.change)
+                return replace(proposal, reason=reason)
+        return proposal
 
     def _judged(self, proposal: Proposal) -> Proposal:
         reason = self.held.get(proposal.change)
@@ -334,6 +357,7 @@ def _with(reading: Reading, files: Sequence[FileChange]) -> tuple[Source, ...]:
 
 
 def _cure(job: _Job, composed: Composed) -> Cure:
+    left = [one for one in composed.proposals if _is_decided_against(one) or one.change in job.unsteady]
     return Cure(
         before=job.reading,
         after=_again(job.reading, composed.sources, job.config),
@@ -341,7 +365,7 @@ def _cure(job: _Job, composed: Composed) -> Cure:
         plan=composed.plan,
         files=composed.files,
         config=job.config,
-        left=tuple([finding for one in composed.proposals if _is_decided_against(one) for finding in one.findings]),
+        left=tuple([finding for one in left for finding in one.findings]),
     )
 
 

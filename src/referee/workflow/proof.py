@@ -42,7 +42,8 @@ Tell = Callable[[str], None]
 class Cure:
     """What is to be proven: the project before and after, what was proposed, and the plan and its files if any.
 
-    ``left`` are the findings whose cure a person decides, and decided against: they may stand where others fell.
+    ``left`` are the findings whose cure a person decides, and decided against, or which rest on the cure of others:
+    they may stand where others fell.
     """
 
     before: Reading
@@ -156,7 +157,7 @@ def _none_is_new(cure: Cure, before: Diagnosis, after: Diagnosis) -> Check:
     new = new_findings(cure, before, after)
     details = [f"{finding.rule} {finding.problem.object}: {finding.problem.cause}" for finding in new.guilty]
     details += [f"{one.problem.object} waits for its rows: some refer to nothing, and stay" for one in new.waiting]
-    details += [f"{one.rule} {one.problem.object}: left, as the question about it was answered" for one in new.decided]
+    details += [f"{one.rule} {one.problem.object}: left, as told with its proposal" for one in new.decided]
     return Check("no finding is new", not new.guilty, tuple(details))
 
 
@@ -165,7 +166,7 @@ class NewFindings:
     """What is found after a cure and was not before. Two kinds are no fault of it.
 
     A new key that existing rows break stays NOT VALID, as its step says: ``waiting``. And what a cure brings to light
-    and a person decided to leave is left: ``decided``.
+    and is left for a reason is left: ``decided``.
     """
 
     guilty: tuple[Finding, ...]
