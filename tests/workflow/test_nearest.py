@@ -29,3 +29,7 @@ def test_what_may_have_been_meant(word: str, told: str) -> None:
 
 def test_names_are_told_as_they_are_written() -> None:
     assert nearest("public.song", ["public.Songs", "public.bands"]) == ' Did you mean "public.Songs"?'
+
+
+def test_one_letter_too_few_is_a_slip_and_no_beginning() -> None:
+    assert nearest("public.song", ["public.song_groups", "public.songs"]) == ' Did you mean "public.songs"?'

@@ -8,17 +8,23 @@ from difflib import get_close_matches
 _SHOWN = 3
 # Of one or two letters everybody's name is a part.
 _SHORTEST_PART = 3
+_SLIP, _ALIKE = 0.9, 0.6
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`` Did you mean ...?`` for a word that resembles known ones, else nothing.
 
-    What begins with the word comes before what is spelt like it, and that before what contains it; capitals and
-    underscores make no difference.
+    A slip of a letter comes first, then what begins with the word, what is spelt like it, and what contains it;
+    capitals and underscores make no difference.
     """
     names = {_plain(name): name for name in known}
     plain = _plain(word)
-    found = _beginning(plain, names) or get_close_matches(plain, names, n=1, cutoff=0.6) or _containing(plain, names)
+    found = (
+        get_close_matches(plain, names, n=1, cutoff=_SLIP)
+        or _beginning(plain, names)
+        or get_close_matches(plain, names, n=1, cutoff=_ALIKE)
+        or _containing(plain, names)
+    )
     if not found:
         return ""
     *most, last = [f'"{names[name]}"' for name in found]
