@@ -180,7 +180,7 @@ def test_tables_that_look_like_money_audit_or_consent_wait_until_they_are_named(
             "".join(
                 f"create table public.{name} (id int primary key, owner uuid references public.users);"
                 f"insert into public.{name} values (1, '{user_id(77)}');"
-                for name in ("invoices", "audit_log", "user_consents", "blogs")
+                for name in ("invoices", "audit_log", "user_consents", "blogs", '"Audit Log"', '"APIPayments"')
             ),
         )
         url = server.url(database)
@@ -191,12 +191,14 @@ def test_tables_that_look_like_money_audit_or_consent_wait_until_they_are_named(
             "public.audit_log": "leave",
             "public.user_consents": "leave",
             "public.blogs": "set-null",
+            'public."Audit Log"': "leave",
+            'public."APIPayments"': "leave",
         }
         repair(url)
         assert rows(session, "select count(owner) from public.invoices") == [1]
         result = repair(url, touch=("public.invoices", "public.user_*"))
         assert rows(session, "select owner from public.invoices union select owner from public.user_consents") == [None]
-        assert result.left == 1
+        assert result.left == 3
 
 
 def test_rows_of_living_accounts_are_never_cut_off(server: Server, database: str) -> None:
@@ -652,6 +654,24 @@ def _until_it_is_read_only(url: str) -> None:
     for _ in range(5):
         repair(url)
         time.sleep(0.1)
+
+
+def test_tables_are_named_as_a_shell_hands_them_on(server: Server, database: str) -> None:
+    with server.connect(database, server.superuser) as session:
+        people(
+            session,
+            'create table public."Audit Log" (id int primary key, owner uuid references public.users);'
+            f"insert into public.\"Audit Log\" values (1, '{user_id(77)}')",
+        )
+        url = server.url(database)
+        prepared, _ = plan(url)
+        [left] = [one for one in prepared.plan.actions if one.kind == "leave"]
+        assert """--touch 'public."Audit Log"' lets it""" in left.reason
+        for name in ('public."Audit Log"', "public.Audit Log", "public.Audit*"):
+            prepared, _ = plan(url, touch=(name,))
+            assert not [one for one in prepared.plan.actions if one.kind == "leave"]
+        with pytest.raises(UsageError, match=r'"public.audit_logs".*Did you mean "public.Audit Log"\?'):
+            plan(url, touch=("public.audit_logs",))
 
 
 def test_actions_that_make_no_sense(server: Server, database: str) -> None:

@@ -215,6 +215,33 @@ def test_keys_of_the_platform_only_if_wanted(server: Server, database: str) -> N
     assert {"auth", "public"} <= schemas
 
 
+def test_names_with_blanks_and_capitals_as_a_shell_hands_them_on(server: Server, database: str) -> None:
+    with server.connect(database) as session:
+        session.run(
+            'create table public."Our Users" (id int primary key);'
+            'create table public."A [b]" ("My Owner" int references public."Our Users")'
+        )
+    url = server.url(database)
+    id_ = 'orphans public."A [b]"."A [b]_My Owner_fkey"'
+    for name in ('public."A [b]"', "public.A [b]", "public.A*", "public.A [b].A [b]_My Owner_fkey", id_):
+        assert [one.question.id for one in ask(url, name).answers] == [id_]
+
+
+def test_only_what_is_switched_off(server: Server, database: str) -> None:
+    with server.connect(database, server.superuser) as session:
+        session.run(
+            "create table public.a (id int primary key); create table public.b (a int references public.a);"
+            "create table public.c (a int references public.a);"
+            "alter table public.b disable trigger all; alter table public.c disable trigger all"
+        )
+    url = server.url(database)
+    asked = ask(url, "unenforced")
+    assert [one.subject for one in asked.unenforced] == ["public.b.b_a_fkey", "public.c.c_a_fkey"]
+    assert asked.answers == ()
+    assert [one.subject for one in ask(url, "public.c").unenforced] == ["public.c.c_a_fkey"]
+    assert ask(url, "orphans").unenforced == ()
+
+
 def test_a_name_that_names_nothing(server: Server, database: str) -> None:
     url = load(server, database, Mess(users=10))
     with pytest.raises(UsageError, match=r'"public.song".*Did you mean "public.songs"\?'):

@@ -8,14 +8,14 @@ left alone until they are named.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 
 from referee.data.repair import branches_of, tables_of
 from referee.errors import UsageError
-from referee.model.names import QName, Target
-from referee.model.question import Question, QuestionKind
+from referee.model.names import QName, Target, fits, table_names
+from referee.model.question import QuestionKind
 from referee.model.row_repair import Action, ActionKind
 from referee.model.scan import Answer
 from referee.model.schema import Schema, Table, Trigger
@@ -25,14 +25,14 @@ _MONEY = (
     "wallets? balances? credits? debits? accounting salary salaries payroll donations? fees? tax taxes prices? "
     "checkouts? receipts? earnings? commissions? royalty royalties"
 )
-_AUDIT = "audits? logs? histor(?:y|ies) journals? trails? archives? ledger"
+_AUDIT = "audits? logs? auditlogs? histor(?:y|ies) journals? trails? archives? ledger"
 _CONSENT = "consents? gdpr agreements? signatures? terms opt_?ins? opt_?outs? waivers? contracts? legal"
 _LOOKS = tuple(
     (what, re.compile(rf"(?:^|_)(?:{'|'.join(words.split())})(?:_|$)"))
     for what, words in (("money", _MONEY), ("an audit log", _AUDIT), ("consent", _CONSENT))
 )
 _WANTED = "wanted so"
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^\w]+")
 
 #: What may be done about the rows of each kind of question; the first is the default where nothing speaks against it.
 CHOICES: Mapping[QuestionKind, tuple[ActionKind, ...]] = {
@@ -62,13 +62,14 @@ class Wanted:
 
 
 def looks_like(table: QName) -> str | None:
-    """What a table's name says that it holds: money, an audit log, consent; None for anything else.
+    """What the name of a table or its schema says that it holds: money, an audit log, consent; None for anything else.
 
-    >>> looks_like(QName("public", "audit_log")), looks_like(QName("public", "blogs"))
-    ('an audit log', None)
+    >>> looks_like(QName("public", "audit_log")), looks_like(QName("billing", "events"))
+    ('an audit log', 'money')
+    >>> looks_like(QName("public", "blogs"))
     """
-    name = _CAMEL.sub("_", table.name).lower()
-    return next((what for what, words in _LOOKS if words.search(name)), None)
+    names = [_BETWEEN_WORDS.sub("_", name).lower() for name in (table.name, table.schema)]
+    return next((what for name in names for what, words in _LOOKS if words.search(name)), None)
 
 
 def choose(schema: Schema, answers: Sequence[Answer], wanted: Wanted) -> tuple[Action, ...]:
@@ -112,7 +113,7 @@ _ORDER: Mapping[QuestionKind, int] = {"unmirrored": 0, "orphans": 1, "undeclared
 
 def _check(wanted: Wanted, asked: Sequence[Answer]) -> None:
     for pattern, action in wanted.actions:
-        found = [answer.question for answer in asked if is_named(answer.question, pattern)]
+        found = [answer.question for answer in asked if answer.question.is_named(pattern)]
         if not found:
             known = ", ".join([answer.question.id for answer in asked]) or "nothing"
             raise UsageError(f'--action names "{pattern}", but what is wrong is {known}.')
@@ -121,12 +122,6 @@ def _check(wanted: Wanted, asked: Sequence[Answer]) -> None:
                 raise UsageError(
                     f"{question.id} cannot be repaired by {action}; there is {', '.join(CHOICES[question.kind])}."
                 )
-
-
-def is_named(question: Question, pattern: str) -> bool:
-    """Whether a pattern names a question: its id, kind, subject or table."""
-    names = (question.id, question.kind, str(question.subject), str(question.table))
-    return any(fnmatchcase(name, pattern) for name in names)
 
 
 class _Choice:
@@ -160,7 +155,7 @@ class _Choice:
         )
 
     def _kind(self) -> tuple[ActionKind, str]:
-        asked = [action for pattern, action in self.wanted.actions if is_named(self.question, pattern)]
+        asked = [action for pattern, action in self.wanted.actions if self.question.is_named(pattern)]
         if not asked:
             return self._checked(*self._default())
         if asked[-1] == "set-null" and not self.nullable:
@@ -219,15 +214,14 @@ class _Choice:
         return kind != "set-null" or bool(self.nullable)
 
     def _protected(self, table: Table) -> str | None:
-        name = str(table.name)
-        if any(fnmatchcase(name, pattern) for pattern in self.wanted.touch):
+        if any(fits(table_names(table.name), pattern) for pattern in self.wanted.touch):
             return None
-        if self.schema.is_managed(table.name.schema):
-            return f"{name} belongs to the platform; --touch {name} lets it be changed all the same"
-        what = looks_like(table.name)
-        if what is None:
+        is_platforms, what = self.schema.is_managed(table.name.schema), looks_like(table.name)
+        if not is_platforms and what is None:
             return None
-        return f"{name} looks like {what}; --touch {name} lets it be changed all the same"
+        why = "belongs to the platform" if is_platforms else f"looks like {what}"
+        given = shlex.quote(str(table.name))
+        return f"{table.name} {why}; --touch {given} lets it be changed all the same"
 
     def _pairs(self) -> tuple[tuple[str, str], ...]:
         """Old and new ids that concern these rows: given by hand, else by the e-mail."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -77,6 +79,20 @@ class FunctionName(NamedTuple):
 
     def __str__(self) -> str:
         return f"{dotted(self.schema, self.name)}({', '.join(self.arguments)})"
+
+
+def fits(names: Iterable[str], pattern: str) -> bool:
+    """Whether a pattern is one of the names, or one of them fits it: ``*``, ``?`` and ``[...]`` stand for other text.
+
+    >>> fits(["public.songs"], "public.*"), fits(["public.a[1]"], "public.a[1]")
+    (True, True)
+    """
+    return any(name == pattern or fnmatchcase(name, pattern) for name in names)
+
+
+def table_names(table: QName) -> tuple[str, str]:
+    """What a pattern may call a table: as SQL writes it, and without the quotes, which a shell takes away."""
+    return str(table), ".".join(table)
 
 
 RefKind = Literal[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from referee.model.names import QName, Ref, Target, quote
+from referee.model.names import QName, Ref, Target, fits, quote
 from referee.model.schema import ForeignKey
 
 QuestionKind = Literal[
@@ -45,6 +45,19 @@ class Question:
     def id(self) -> str:
         """Its name: ``orphans public.songs.songs_created_by_fkey``."""
         return f"{self.kind} {self.subject}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it may be called: its kind, subject, table or id; names as SQL writes them, and without the quotes,
+        which a shell takes away.
+        """
+        subject = ".".join([part for part in self.subject[1:] if part])
+        quoted = (str(self.subject), str(self.table), self.id)
+        return (self.kind, *dict.fromkeys((*quoted, subject, ".".join(self.table), f"{self.kind} {subject}")))
+
+    def is_named(self, pattern: str) -> bool:
+        """Whether a pattern is one of its names, or one of them fits it."""
+        return fits(self.names, pattern)
 
     @property
     def condition(self) -> str:

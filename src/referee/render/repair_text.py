@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from referee.model.row_repair import Action, ActionKind, Outcome, PlanRun, RowPlan, RowRepair, StepDone, Undoing
@@ -134,7 +135,8 @@ class _Page:
         if action.pairs:
             yield from self._wrapped(self._pairs(action))
         if action.alternatives and action.kind != "create":
-            yield from self._wrapped(f"instead: --action '{action.question.id}={'|'.join(action.alternatives)}'.")
+            given = shlex.quote(f"{action.question.id}={'|'.join(action.alternatives)}")
+            yield from self._wrapped(f"instead: --action {given}.")
 
     def _pairs(self, action: Action) -> str:
         shown = action.pairs if self.verbose else action.pairs[:_SHOWN]
@@ -145,7 +147,7 @@ class _Page:
         return (
             f"{count(len(action.pairs), 'reference')} are left alone, since the same e-mail has another id now: "
             f"{pairs}{more}. Whether that is the same person, you have to decide; "
-            f"--action '{action.question.id}=remap' says so."
+            f"--action {shlex.quote(f'{action.question.id}=remap')} says so."
         )
 
     def outcome(self, outcome: Outcome) -> Iterator[str]:

@@ -22,9 +22,11 @@ from referee.data.watch import Tell, Watch
 from referee.data.works import works_of
 from referee.data.writer import Limits, Writer
 from referee.errors import ReadError, UsageError
+from referee.model.names import fits, table_names
 from referee.model.question import Question
 from referee.model.row_repair import Action, ActionKind, ColumnValue, Outcome, RowPlan, RowRepair
 from referee.model.scan import Answer
+from referee.model.schema import Schema
 from referee.postgres.session import Limits as SessionLimits
 from referee.postgres.session import Session, connect
 from referee.sql import repairs
@@ -32,6 +34,7 @@ from referee.sql.activity import SERVER
 from referee.sql.repairs import Filling, Journal
 from referee.workflow.config import Config, read_config
 from referee.workflow.fillings import fillings
+from referee.workflow.nearest import nearest
 from referee.workflow.scan import ScanWish, Subject, read_subject, scan_subject
 
 #: The schema of the journal.
@@ -81,6 +84,7 @@ def prepare(
     wish = wish or RepairWish()
     tell("reading the catalog")
     subject = read_subject(url, config, password)
+    _check_touch(wish.touch, subject.schema)
     scan = scan_subject(subject, ScanWish(wish.scan, wish.only), tell)
     wrong = [answer.question for answer in scan.answers if answer.violations]
     known, unknown = fillings(subject.schema, wrong, config.answers)
@@ -92,6 +96,17 @@ def prepare(
         for id_, filling in known.items()
     }
     return Prepared(subject, RowPlan(scan, actions, values), known, password)
+
+
+def _check_touch(touch: Sequence[str], schema: Schema) -> None:
+    """Raises UsageError for a pattern that names no table: what it was to allow would be left alone without a word."""
+    names = [name for table in schema.tables for name in table_names(table)]
+    for pattern in touch:
+        if not fits(names, pattern):
+            raise UsageError(
+                f'--touch names no table: "{pattern}".{nearest(pattern, names)} Write it as schema.table; * stands for '
+                "any text."
+            )
 
 
 def execute(prepared: Prepared, wish: RepairWish | None = None, tell: Tell = lambda message: None) -> RowRepair:
@@ -228,9 +243,16 @@ def read_pairs(path: str | os.PathLike[str]) -> tuple[tuple[str, str], ...]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ReadError(f"The map {os.fspath(path)} could not be read: {error}.") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ReadError(
+            f"The map {os.fspath(path)} could not be read: {reason}. It must be a CSV file in UTF-8 with "
+            "the columns old,new."
+        ) from error
     if not rows or [name.strip().lower() for name in rows[0]] != ["old", "new"]:
-        raise ReadError(f'The map {os.fspath(path)} must begin with the line "old,new".')
+        raise ReadError(
+            f'The map {os.fspath(path)} must begin with the line "old,new"; behind it, each line has an old id and the '
+            "one of today."
+        )
     for number, row in enumerate(rows[1:], 2):
         if len(row) != 2 or not all(part.strip() for part in row):
             raise ReadError(f"Line {number} of the map {os.fspath(path)} has no old and new id.")

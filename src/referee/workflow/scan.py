@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from referee.data.ask import Manners
@@ -16,7 +15,7 @@ from referee.errors import UsageError
 from referee.identity import identify
 from referee.model.finding import Severity
 from referee.model.identity import Identities
-from referee.model.names import QName
+from referee.model.names import QName, fits, table_names
 from referee.model.question import Question
 from referee.model.scan import Answer, Scan, ScanScope, Skipped, Unenforced
 from referee.model.schema import ForeignKey, Schema
@@ -33,6 +32,8 @@ from referee.workflow.nearest import nearest
 from referee.workflow.scan_state import Unfinished, compare, save
 
 _CAUSES = Manners(statement=5.0, lock=2.0, workers=0)
+# What is asked of the catalog and not of rows.
+_UNENFORCED = "unenforced"
 _STATES = {"D": "disabled", "R": "on, but for replicas only"}
 
 
@@ -158,24 +159,15 @@ def chosen(asked: Sequence[Question], only: Sequence[str]) -> list[Question]:
     """The questions that patterns name: by kind, table, key or column. Raises UsageError for one that names none."""
     if not only:
         return list(asked)
-    names = {question.id: _names(question) for question in asked}
     for pattern in only:
-        if not any(fnmatchcase(name, pattern) for found in names.values() for name in found):
-            known = [name for found in names.values() for name in found]
+        if not fits([_UNENFORCED], pattern) and not any(question.is_named(pattern) for question in asked):
+            known = [name for question in asked for name in question.names]
             raise UsageError(
                 f'--only names nothing that could be scanned: "{pattern}".{nearest(pattern, known)} Name a table, a '
-                "key, a column or a kind of question (unmirrored, stray, disagreeing, orphans, undeclared); * stands "
-                "for any text."
+                "key, a column or a kind of question (unmirrored, stray, disagreeing, orphans, undeclared, "
+                "unenforced); * stands for any text."
             )
-    return [
-        question
-        for question in asked
-        if any(fnmatchcase(name, pattern) for pattern in only for name in names[question.id])
-    ]
-
-
-def _names(question: Question) -> tuple[str, ...]:
-    return (question.kind, str(question.subject), str(question.table), question.id)
+    return [question for question in asked if any(question.is_named(pattern) for pattern in only)]
 
 
 def _tables(asked: Iterable[Question]) -> list[QName]:
@@ -245,7 +237,7 @@ def _skipped(asked: Iterable[Question], stands: _Stands, role: str) -> Iterator[
 
 def _unenforced(session: Session, subject: Subject, wish: ScanWish) -> Iterator[Unenforced]:
     """The keys that are switched off, and who runs with all of them switched off."""
-    if wish.identities or wish.only:
+    if wish.identities:
         return
     disabled: dict[tuple[QName, str], list[Row]] = {}
     for row in session.rows(DISABLED):
@@ -253,12 +245,19 @@ def _unenforced(session: Session, subject: Subject, wish: ScanWish) -> Iterator[
     for key in sorted(subject.schema.foreign_keys(), key=lambda key: key.ref):
         if key.enforced or (_is_platforms(subject.schema, key) and not wish.managed):
             continue
+        if not _is_wanted(wish, str(key.ref), ".".join(key.ref[1:]), *table_names(key.table)):
+            continue
         rows = disabled.get((key.table, key.name), [])
         reasons = tuple(f"its trigger on {QName(row[3], row[4])} is {_STATES[row[5]]}" for row in rows)
         yield Unenforced(str(key.ref), key, tuple(dict.fromkeys(reasons)) or ("it is NOT ENFORCED",))
-    for role, database, setting in session.rows(REPLICA_ROLES):
+    for role, database, setting in session.rows(REPLICA_ROLES) if _is_wanted(wish) else ():
         who = f"role {role}" if role is not None else f"database {database}"
         yield Unenforced(who, None, (f"it runs with {setting}, so no key and no ordinary trigger works for it",))
+
+
+def _is_wanted(wish: ScanWish, *names: str) -> bool:
+    """Whether a scan is to tell what is switched off, which goes by these names."""
+    return not wish.only or any(fits((_UNENFORCED, *names), pattern) for pattern in wish.only)
 
 
 # Asking
