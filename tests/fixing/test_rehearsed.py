@@ -87,12 +87,18 @@ def test_a_key_that_the_cure_brought_has_to_hold_whether_it_was_tried_before_or_
 
 
 def test_a_key_that_was_not_there_before_is_the_cures_own() -> None:
+    schema = schema_of("create table public.users (id uuid primary key);\ncreate table public.plays (by uuid);\n")
     added = changes.AddForeignKey(QName("public", "plays"), ("by",), USERS)
     before = about(None)
-    found = compare(before, about(None, failing("42501")), SCHEMA, [added], False)
+    found = compare(before, about(None, failing("42501")), schema, [added], False)
     assert (found.worse, found.untried) == (("reference public.plays.plays_by_fkey",), ())
     # But it makes no trigger write somebody else.
-    found = compare(before, about(None, WorldVerdict("overwritten")), SCHEMA, [added], False)
+    found = compare(before, about(None, WorldVerdict("overwritten")), schema, [added], False)
+    assert (found.worse, found.untried) == ((), ("reference public.plays.plays_by_fkey",))
+
+
+def test_a_key_that_was_there_and_is_only_now_taken_for_a_users_is_none_of_the_cures() -> None:
+    found = compare(NOTHING, about(WorldVerdict("pass"), failing("42P17")), SCHEMA, [MENDED], False)
     assert (found.worse, found.untried) == ((), ("reference public.plays.plays_by_fkey",))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from referee.model import change as changes
 from referee.model.change import Change
-from referee.model.names import QName
+from referee.model.names import QName, Ref
 from referee.model.rehearsal import (
     PRODUCTION,
     Failure,
@@ -51,7 +51,7 @@ def compare(
     new = after - before
     outliving = new & _OUTLIVING if is_unlinked else set[str]()
     retargeted = {change.key.ref for change in wanted if isinstance(change, changes.RetargetForeignKey)}
-    kept = frozenset([key.name for key in schema.foreign_keys() if key.ref not in retargeted])
+    kept = frozenset([key.ref for key in schema.foreign_keys() if key.ref not in retargeted])
     untried = (new - outliving) & set(_untried(former, latter, kept))
     stays = {name for name in after & before if _is_promised(name, latter, wanted)}
     found = (new - outliving - untried, stays, outliving, untried)
@@ -79,13 +79,17 @@ def _is_promised(name: str, rehearsal: Rehearsal, wanted: Sequence[Change]) -> b
     return kind == "flow" and fills and subject.startswith("sign-up")
 
 
-def _untried(former: Rehearsal, latter: Rehearsal, kept: frozenset[str]) -> Iterator[str]:
+def _untried(former: Rehearsal, latter: Rehearsal, refs: frozenset[Ref]) -> Iterator[str]:
     """What fails after a cure and could not be tried before it, mostly since nobody could sign up.
 
-    ``kept`` are the keys that the cure leaves as they are: what it changes or adds has to hold all the same.
+    ``refs`` are the keys that the cure leaves where they lead: what it moves or adds has to hold all the same.
     """
+    kept = frozenset([ref.part for ref in refs])
     known = {result.key.ref: result for result in former.references}
-    fresh = [(result, _fresh(result.worlds, known.get(result.key.ref))) for result in latter.tried]
+    fresh = [
+        (result, _fresh(result.worlds, known.get(result.key.ref), is_own=result.key.ref not in refs))
+        for result in latter.tried
+    ]
     for result, worlds in fresh:
         broken = _broken(result.worlds)
         if broken and broken.keys() <= worlds and _are_excused([one.failure for one in broken.values()], kept):
@@ -105,14 +109,16 @@ def _untried(former: Rehearsal, latter: Rehearsal, kept: frozenset[str]) -> Iter
             yield "deletion"
 
 
-def _fresh(worlds: Mapping[World, WorldVerdict], before: ReferenceResult | WriteResult | None) -> set[World]:
+def _fresh(
+    worlds: Mapping[World, WorldVerdict], before: ReferenceResult | WriteResult | None, *, is_own: bool
+) -> set[World]:
     """The worlds in which something was not tried before.
 
-    What was not there before is the cure's own; but no key makes a trigger write somebody else.
+    Of what is the cure's own, none; but no key makes a trigger write somebody else.
     """
-    if before is None:
+    if before is None and is_own:
         return {world for world, verdict in worlds.items() if verdict.outcome == "overwritten"}
-    if before.not_run is not None:
+    if before is None or before.not_run is not None:
         return set(worlds)
     return {world for world in worlds if world not in before.worlds or before.worlds[world].outcome == "not-run"}
 
@@ -136,7 +142,7 @@ def _untried_inserts(fresh: Iterable[tuple[ReferenceResult, set[World]]], kept: 
 def _untried_writes(former: Rehearsal, latter: Rehearsal, kept: frozenset[str]) -> Iterator[str]:
     known = {(result.trigger, result.event): result for result in former.writes}
     for result in latter.writes:
-        worlds = _fresh(result.worlds, known.get((result.trigger, result.event)))
+        worlds = _fresh(result.worlds, known.get((result.trigger, result.event)), is_own=True)
         broken = _broken(result.worlds)
         if broken.keys() <= worlds and _are_excused([one.failure for one in broken.values()], kept):
             yield f"write {result.trigger} {result.event}"
