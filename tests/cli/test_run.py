@@ -32,7 +32,18 @@ def test_help_is_none(arguments: list[str], capsys: pytest.CaptureFixture[str]) 
         (["chek"], 'referee: There is no command "chek". Did you mean "check"? See `referee --help`.\n'),
         (["qqq"], 'referee: There is no command "qqq". See `referee --help`.\n'),
         (["check", "--format", "xml"], "referee: Invalid value for '--format': 'xml' is not one of"),
-        (["check", "a", "b"], "referee: Got unexpected extra argument (b)"),
+        (["check", "a", "b"], "referee: Got unexpected extra argument (b). See `referee check --help`.\n"),
+        (["check", ""], "referee: Invalid value for '[PATH]': it is empty. See `referee check --help`.\n"),
+        (["fix", ""], "referee: Invalid value for '[PATH]': it is empty."),
+        (["compare", ".", ""], "referee: Invalid value for 'RIGHT': it is empty."),
+        (["snapshot", ""], "referee: Invalid value for '[SUBJECT]': it is empty."),
+        (["lock", "--file", ""], "referee: Invalid value for '--file': it is empty."),
+        (["init", ""], "referee: Invalid value for '[FOLDER]': it is empty."),
+        (["check", "--output", ""], "referee: Invalid value for '--output': it is empty."),
+        (["check", "--config", ""], "referee: Invalid value for '--config': it is empty."),
+        (["check", "--server", ""], "referee: Invalid value for '--server': it is empty."),
+        (["check", "--postgres-bin", ""], "referee: Invalid value for '--postgres-bin': it is empty."),
+        (["identities", "p", "--db", "postgresql:///x"], "referee: --db names the whole subject: leave out PATH."),
         (["check", "--formt", "json"], "referee: No such option '--formt'."),
         (["explain"], "referee: Missing argument 'RULE'."),
         (["check", "nowhere"], "referee: There is no file or folder nowhere. Name a Supabase project"),
@@ -48,6 +59,17 @@ def test_what_goes_wrong_is_one_paragraph_on_stderr(
     assert streams.out == ""
     assert streams.err.startswith(message)
     assert streams.err.count("\n") == 1
+
+
+def test_a_current_folder_that_is_gone_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(CLEAN).absolute()
+    Path("gone").mkdir()
+    os.chdir("gone")
+    Path("../gone").resolve().rmdir()
+    for arguments in (["check"], ["identities", "."], ["check", "a.sql", "--format", "sarif"]):
+        assert main(arguments) == 2
+        assert capsys.readouterr().err.startswith("referee: The current folder does not exist any more.")
+    assert main(["check", str(file), "--format", "github"]) == 0
 
 
 def test_an_error_of_referee_itself_has_a_traceback_only_when_asked(

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Compare two databases by what their differences do.")
-@click.argument("left")
-@click.argument("right")
+@click.argument("left", callback=options.filled)
+@click.argument("right", callback=options.filled)
 @options.format_option("text", "json", "markdown")
 @options.output
 @click.option(

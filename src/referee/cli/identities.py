@@ -36,6 +36,8 @@ def identities(
     from referee.render.json import render_identities
     from referee.workflow.config import read_config
 
+    if db is not None and path != ".":
+        raise click.UsageError("--db names the whole subject: leave out PATH.")
     settings = read_config(path, given, file=config)
     if db is not None:
         from referee.workflow.database import identities_of_database

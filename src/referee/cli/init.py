@@ -8,7 +8,7 @@ from referee.cli import options
 
 
 @click.command(short_help="Write a referee.toml in which every key is explained.")
-@click.argument("folder", default=".", metavar="[FOLDER]")
+@click.argument("folder", default=".", metavar="[FOLDER]", callback=options.filled)
 @options.debug
 def init(folder: str) -> int:
     """Write a referee.toml into FOLDER, without it into the current one. A file that exists is never overwritten."""

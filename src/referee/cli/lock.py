@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Keep what a database must have, and hold databases to it.")
-@click.argument("subject", default=".", metavar="[SUBJECT]")
-@click.option("--file", "file", metavar="FILE", help="The lock file. [default: referee.lock of the project]")
+@click.argument("subject", default=".", metavar="[SUBJECT]", callback=options.filled)
+@click.option(
+    "--file",
+    "file",
+    metavar="FILE",
+    callback=options.filled,
+    help="The lock file. [default: referee.lock of the project]",
+)
 @click.option("--check", "checking", is_flag=True, help="Write nothing; hold SUBJECT to the lock file.")
 @click.option(
     "--restore", is_flag=True, help="Print a migration that brings back what SUBJECT has lost of the lock file."

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., Any])
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 
-path = click.argument("path", default=".", metavar="[PATH]")
+
+def filled(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The value. An empty one, as a script with an unset variable gives it, is refused: it is not the default."""
+    if value == "":
+        raise click.BadParameter("it is empty.", ctx, param)
+    return value
+
+
+path = click.argument("path", default=".", metavar="[PATH]", callback=filled)
 
 
 # What a check asks for; the rest is for single commands.
@@ -28,9 +36,9 @@ def config_options(names: Iterable[str] = _COMMON) -> Callable[[_F], _F]:
     wanted = set(names)
 
     def decorate(function: _F) -> _F:
-        function = click.option("--config", metavar="FILE", help="The configuration file, instead of the nearest one.")(
-            function
-        )
+        function = click.option(
+            "--config", metavar="FILE", callback=filled, help="The configuration file, instead of the nearest one."
+        )(function)
         for key in reversed([key for key in KEYS if key.name in wanted]):
             function = _option(key)(function)
         return function
@@ -56,7 +64,9 @@ def format_option(*formats: str) -> Callable[[_F], _F]:
     )
 
 
-output = click.option("--output", metavar="FILE", help="Write the report to a file, in one step, instead of stdout.")
+output = click.option(
+    "--output", metavar="FILE", callback=filled, help="Write the report to a file, in one step, instead of stdout."
+)
 
 
 def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -118,6 +128,7 @@ server = click.option(
     "--server",
     "server_url",
     metavar="URL",
+    callback=filled,
     help="Use a scratch database on this server, dropped after, instead of a throw-away server. Roles that exist there "
     "are never altered.",
 )
@@ -128,6 +139,7 @@ def postgres_bin(function: _F) -> _F:
     return click.option(
         "--postgres-bin",
         metavar="DIR|auto",
+        callback=filled,
         help="Postgres programs for the throw-away server: a folder, or auto for the installed ones. "
         "[default: those that come with referee]",
     )(function)

@@ -49,19 +49,31 @@ def _prompt(place: str) -> str:
 def _message(error: Exception) -> str:
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "referee"
-        return f"referee: {error.format_message()} See `{path} --help`."
+        message = error.format_message()
+        end = "" if message.endswith((".", "?", "!", "?)")) else "."
+        return f"referee: {message}{end} See `{path} --help`."
     if isinstance(error, click.ClickException):
         return f"referee: {error.format_message()}"
     if isinstance(error, RefereeError):
         return f"referee: {error}"
     if isinstance(error, MemoryError):
         return "referee: There is not enough memory to read this. Name fewer files, or leave out data with --exclude."
+    if isinstance(error, FileNotFoundError) and not _is_somewhere():
+        return "referee: The current folder does not exist any more. Change to one that does, and try again."
     if isinstance(error, OSError):
         return f"referee: The operating system refused: {error}. --debug shows where."
     return (
         f"referee: An error in referee itself: {type(error).__name__}: {error}. Please report it, with what --debug "
         "prints and if possible with the statement that causes it."
     )
+
+
+def _is_somewhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _say(message: str) -> None:

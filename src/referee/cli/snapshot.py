@@ -8,7 +8,7 @@ from referee.cli import options
 
 
 @click.command(short_help="Write a schema to a file that compare reads.")
-@click.argument("subject", default=".", metavar="[SUBJECT]")
+@click.argument("subject", default=".", metavar="[SUBJECT]", callback=options.filled)
 @options.output
 @click.option("--exact", is_flag=True, help="Run the migrations of a project on a throw-away server.")
 @options.postgres_bin
