@@ -140,7 +140,13 @@ def test_what_makes_no_sense(url: str, capsys: pytest.CaptureFixture[str]) -> No
         (["--action", "songs"], "--action takes a name and an action"),
         (["--undo", "last"], "has no run"),
         (["--plan", "nothing.json"], "There is no plan nothing.json"),
-        (["--map", "nothing.csv"], "The map nothing.csv could not be read"),
+        (["--map", "nothing.csv"], "The map nothing.csv could not be read: No such file or directory. It must be"),
+        (["--undo", "last", "--only", "public.songs"], "whatever --only may say: leave it out"),
+        (["--db", "", "--execute"], "Invalid value for '--db': it is empty"),
+        (["--undo", ""], "Invalid value for '--undo': it is empty"),
+        (["--undo", "last", "--any-schema"], "--any-schema is about a plan"),
+        (["--plan", "p", "--touch", "x", "--action", "x=leave"], "--action, --touch may say: leave them out"),
+        (["--plan", "p", "--even-referenced"], "--even-referenced is about taking a run back"),
     ):
         assert main(["repair", "--db", url, *arguments]) == 2
         assert message in " ".join(capsys.readouterr().err.split())

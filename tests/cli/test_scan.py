@@ -125,6 +125,9 @@ def test_what_makes_no_sense(url: str, capsys: pytest.CaptureFixture[str]) -> No
         (["--db", url, "--only", "public.sogns"], 'Did you mean "public.songs"?'),
         (["--db", url, "--budget", "soon"], "soon"),
         (["--db", "postgresql://localhost:1/nothing"], "localhost:1"),
+        (["--db", ""], "Invalid value for '--db': it is empty"),
+        (["--db", url, "--mirror", ""], "Invalid value for '--mirror': it is empty"),
+        (["--db", url, "--source-key", "auth.users(id)"], "name the other one with --source or --mirror"),
     ):
         assert main(["scan", *arguments]) == 2
         assert message in capsys.readouterr().err

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from referee.cli import options
+from referee.cli.given import given
 
 if TYPE_CHECKING:
     from referee.workflow.repair import RepairWish
@@ -17,13 +18,20 @@ if TYPE_CHECKING:
     "--db",
     metavar="URL",
     required=True,
+    callback=options.filled,
     help="The database. It is only read unless --execute, --plan or --undo says otherwise. The password may come from "
     "the URL, PGPASSWORD, a service file or ~/.pgpass; else a terminal is asked for it.",
 )
 @click.option("--execute", is_flag=True, help="Do it. Without this the plan is shown and nothing is written.")
-@click.option("--plan", "plan_file", metavar="FILE", help="Run the steps of a plan: what fix --format json wrote.")
+@click.option(
+    "--plan",
+    "plan_file",
+    metavar="FILE",
+    callback=options.filled,
+    help="Run the steps of a plan: what fix --format json wrote.",
+)
 @click.option("--any-schema", is_flag=True, help="Run the plan although the schema is not what it was made for.")
-@click.option("--undo", metavar="RUN|last", help="Take a run back: its id, or last.")
+@click.option("--undo", metavar="RUN|last", callback=options.filled, help="Take a run back: its id, or last.")
 @click.option("--even-referenced", is_flag=True, help="Undo also removes new mirror rows that others refer to by now.")
 @options.format_option("text", "json")
 @options.output
@@ -48,7 +56,13 @@ if TYPE_CHECKING:
     multiple=True,
     help="Let a table be changed that looks like money, audit or consent, or belongs to the platform.",
 )
-@click.option("--map", "map_file", metavar="FILE", help="Old and new ids for remap: a file with two columns, old,new.")
+@click.option(
+    "--map",
+    "map_file",
+    metavar="FILE",
+    callback=options.filled,
+    help="Old and new ids for remap: a file with two columns, old,new.",
+)
 @click.option(
     "--lock-timeout",
     metavar="TIME",
@@ -67,7 +81,12 @@ if TYPE_CHECKING:
 )
 @click.option("--max-load", metavar="N", type=click.IntRange(0), help="Wait while more other sessions are active.")
 @click.option(
-    "--journal", metavar="SCHEMA", default="referee", show_default=True, help="The schema of journal and quarantine."
+    "--journal",
+    metavar="SCHEMA",
+    default="referee",
+    show_default=True,
+    callback=options.filled,
+    help="The schema of journal and quarantine.",
 )
 @click.option("--verbose", is_flag=True, help="Cut no list short.")
 @options.debug
@@ -82,7 +101,7 @@ def repair(
     output: str | None,
     config: str | None,
     verbose: bool,
-    **given: Any,
+    **wanted: Any,
 ) -> int:
     """Show what could be done about the rows that a scan finds wrong, and with --execute do it.
 
@@ -101,8 +120,9 @@ def repair(
 
     if sum(map(bool, (execute, plan_file, undo))) > 1:
         raise click.UsageError("--execute, --plan and --undo exclude each other.")
-    settings = read_config(".", given, file=config)
-    wish = _wish(given)
+    _refuse_idle(plan_file, undo)
+    settings = read_config(".", wanted, file=config)
+    wish = _wish(wanted)
     columns, paint = screen(output)
     style: dict[str, Any] = {"columns": columns, "paint": paint}
     if plan_file is not None:
@@ -116,18 +136,36 @@ def repair(
     return status
 
 
-def _wish(given: dict[str, Any]) -> RepairWish:
+def _refuse_idle(plan_file: str | None, undo: str | None) -> None:
+    """Raises click.UsageError for an option that would choose what is done, and does not choose it here."""
+    whole = "--plan" if plan_file is not None else "--undo" if undo is not None else None
+    if whole is not None and (idle := given(("only", "actions", "touch", "map_file"))):
+        what = "a plan runs" if whole == "--plan" else "a run is taken back"
+        raise click.UsageError(
+            f"With {whole} {what} as a whole, whatever {', '.join(idle)} may say: leave {_them(idle)} out."
+        )
+    if plan_file is None and (idle := given(("any_schema",))):
+        raise click.UsageError(f"{idle[0]} is about a plan: name that with --plan, or leave it out.")
+    if undo is None and (idle := given(("even_referenced",))):
+        raise click.UsageError(f"{idle[0]} is about taking a run back: name that with --undo, or leave it out.")
+
+
+def _them(options: list[str]) -> str:
+    return "it" if len(options) == 1 else "them"
+
+
+def _wish(wanted: dict[str, Any]) -> RepairWish:
     from referee.data.writer import Limits
     from referee.workflow.repair import RepairWish, parse_actions, read_pairs
 
     return RepairWish(
-        only=given["only"],
-        actions=parse_actions(given["actions"]),
-        touch=given["touch"],
-        pairs=read_pairs(given["map_file"]) if given["map_file"] else (),
-        journal=given["journal"],
-        limits=Limits(lock=given["lock_timeout"], patience=given["patience"]),
-        max_load=given["max_load"],
+        only=wanted["only"],
+        actions=parse_actions(wanted["actions"]),
+        touch=wanted["touch"],
+        pairs=read_pairs(wanted["map_file"]) if wanted["map_file"] else (),
+        journal=wanted["journal"],
+        limits=Limits(lock=wanted["lock_timeout"], patience=wanted["patience"]),
+        max_load=wanted["max_load"],
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from referee.cli import options
+from referee.cli.given import given
 
 if TYPE_CHECKING:
     from referee.model.scan import Scan
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 @click.option(
     "--db",
     metavar="URL",
+    callback=options.filled,
     help="The database. Nothing is written to it. The password may come from the URL, PGPASSWORD, a service file or "
     "~/.pgpass; else a terminal is asked for it.",
 )
-@click.option("--source", metavar="URL|FILE", help="Where the accounts are, if not in --db.")
-@click.option("--mirror", metavar="URL|FILE", help="Where the mirror is, if not in --db.")
+@click.option("--source", metavar="URL|FILE", callback=options.filled, help="Where the accounts are, if not in --db.")
+@click.option("--mirror", metavar="URL|FILE", callback=options.filled, help="Where the mirror is, if not in --db.")
 @click.option("--source-key", metavar="KEY", help="The accounts' table and column; in a file, its column.")
 @click.option("--mirror-key", metavar="KEY", help="The mirror's table and column; in a file, its column.")
 @options.format_option("text", "json")
@@ -61,7 +62,13 @@ if TYPE_CHECKING:
 @click.option(
     "--sample", metavar="N", type=click.IntRange(0, 10_000), default=5, show_default=True, help="References to show."
 )
-@click.option("--save", metavar="FILE", type=click.Path(dir_okay=False), help="Compare with this file, then write it.")
+@click.option(
+    "--save",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    callback=options.filled,
+    help="Compare with this file, then write it.",
+)
 @click.option("--allow-partial", is_flag=True, help="Do not end with status 2 because something was not checked.")
 @click.option("--verbose", is_flag=True, help="List the questions too that found nothing.")
 @options.debug
@@ -76,7 +83,7 @@ def scan(
     config: str | None,
     allow_partial: bool,
     verbose: bool,
-    **given: Any,
+    **wanted: Any,
 ) -> int:
     """Find the rows of a live database that are already wrong: accounts without their mirror row, mirror rows without
     their account, e-mails that differ, rows that break a foreign key (also one that claims to be valid), ids in columns
@@ -93,12 +100,13 @@ def scan(
     from referee.workflow.config import read_config
     from referee.workflow.scan import exit_status
 
-    settings = read_config(".", given, file=config)
+    settings = read_config(".", wanted, file=config)
     if source or mirror:
         _refuse_within_only()
-        result = _across((source or db, source_key), (mirror or db, mirror_key), settings, given["sample"])
+        result = _across((source or db, source_key), (mirror or db, mirror_key), settings, wanted["sample"])
     else:
-        result = _within(db, settings, given)
+        _refuse_across_only()
+        result = _within(db, settings, wanted)
     status = set_status(exit_status(result, settings.fail_on, allow_partial))
     if format_ == "json":
         from referee.render import scan_json
@@ -129,17 +137,23 @@ _WITHIN_ONLY = (
 
 def _refuse_within_only() -> None:
     """Raises click.UsageError where an option was given that means nothing for accounts and mirror in two places."""
-    context = click.get_current_context()
-    given = [name for name in _WITHIN_ONLY if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    if given:
-        named = ", ".join([f"--{name.replace('_', '-')}" for name in given])
+    if named := given(_WITHIN_ONLY):
         raise click.UsageError(
-            f"With --source or --mirror both sides are read whole and compared once, which {named} cannot change: "
-            f"leave {'it' if len(given) == 1 else 'them'} out, or scan one database with --db alone."
+            f"With --source or --mirror both sides are read whole and compared once, which {', '.join(named)} cannot "
+            f"change: leave {'it' if len(named) == 1 else 'them'} out, or scan one database with --db alone."
         )
 
 
-def _within(db: str | None, settings: Any, given: dict[str, Any]) -> Scan:
+def _refuse_across_only() -> None:
+    """Raises click.UsageError where a key was given for one of two places, and there is one."""
+    if named := given(("source_key", "mirror_key")):
+        raise click.UsageError(
+            f"{' and '.join(named)} is for accounts and mirror in different places: name the other one with --source "
+            "or --mirror. In one database, --identity names the accounts."
+        )
+
+
+def _within(db: str | None, settings: Any, wanted: dict[str, Any]) -> Scan:
     from pathlib import Path
 
     from referee.cli.progress import progress
@@ -150,16 +164,16 @@ def _within(db: str | None, settings: Any, given: dict[str, Any]) -> Scan:
     if db is None:
         raise click.UsageError("Name a database with --db.")
     how = ScanOptions(
-        fast=given["fast"],
-        parallel=given["parallel"],
-        sample=given["sample"],
-        statement=given["statement_timeout"],
-        lock=given["lock_timeout"],
-        budget=given["budget"],
-        max_load=given["max_load"],
+        fast=wanted["fast"],
+        parallel=wanted["parallel"],
+        sample=wanted["sample"],
+        statement=wanted["statement_timeout"],
+        lock=wanted["lock_timeout"],
+        budget=wanted["budget"],
+        max_load=wanted["max_load"],
     )
-    save = Path(given["save"]) if given["save"] else None
-    wish = ScanWish(how, given["only"], given["identities"], given["managed"], save)
+    save = Path(wanted["save"]) if wanted["save"] else None
+    wish = ScanWish(how, wanted["only"], wanted["identities"], wanted["managed"], save)
     with progress() as tell:
         return ask(db, settings, wish, tell=tell)
 
