@@ -47,6 +47,28 @@ def test_the_version_loads_nothing_that_takes_time() -> None:
     assert done.stdout.splitlines()[1] == "[]"
 
 
+PROGRAM = "from referee.cli.main import program; program()"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "closed", "status"),
+    [
+        (["check"], ">&-", 1),
+        (["check"], ">&- 2>&- <&-", 1),
+        (["check", "nowhere"], "2>&-", 2),
+        (["check"], ">/dev/full", 2),
+        (["rules"], ">&-", 0),
+        (["--version"], ">&-", 0),
+        (["--version"], ">/dev/full", 2),
+    ],
+)
+def test_without_its_streams_the_status_is_the_answer(arguments: list[str], closed: str, status: int) -> None:
+    write(SPLIT)
+    shell = ["sh", "-c", f'"$@" {closed}', "sh", sys.executable, "-c", PROGRAM, *arguments]
+    done = subprocess.run(shell, capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (status, False)
+
+
 def test_python_m_referee_is_referee() -> None:
     write(SPLIT)
     done = subprocess.run(

@@ -43,6 +43,22 @@ def test_help_is_none(arguments: list[str], capsys: pytest.CaptureFixture[str]) 
         (["check", "--config", ""], "referee: Invalid value for '--config': it is empty."),
         (["check", "--server", ""], "referee: Invalid value for '--server': it is empty."),
         (["check", "--postgres-bin", ""], "referee: Invalid value for '--postgres-bin': it is empty."),
+        (
+            ["check", "--statement-timeout", "0"],
+            "referee: Invalid value for '--statement-timeout': a time must be more",
+        ),
+        (
+            ["check", "--statement-timeout", "25d"],
+            "referee: Invalid value for '--statement-timeout': \"25d\" is no time",
+        ),
+        (
+            ["check", "--statement-timeout", "600h"],
+            "referee: Invalid value for '--statement-timeout': a time must be l",
+        ),
+        (
+            ["check", "--statement-timeout", "1e999"],
+            "referee: Invalid value for '--statement-timeout': a time must be ",
+        ),
         (["identities", "p", "--db", "postgresql:///x"], "referee: --db names the whole subject: leave out PATH."),
         (["check", "--formt", "json"], "referee: No such option '--formt'."),
         (["explain"], "referee: Missing argument 'RULE'."),

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from referee.read.catalog.queries import Limits
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+# Postgres keeps times as milliseconds in 32 bits.
+_LONGEST = 24 * 86_400.0
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 
 
@@ -96,6 +98,8 @@ class Duration(click.ParamType[float]):
             self.fail(f'"{text}" is no time; write it as 500ms, 30s, 5min or 2h.', param, ctx)
         if seconds <= 0:
             self.fail("a time must be more than nothing.", param, ctx)
+        if seconds > _LONGEST:
+            self.fail("a time must be less than 24 days.", param, ctx)
         return seconds
 
 
