@@ -290,6 +290,13 @@ def test_what_is_wrong_with_an_option_is_told() -> None:
         from_options(ignore=("x",))
 
 
+def test_to_run_no_rule_at_all_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^The option --ignore leaves out every rule that is selected"):
+        from_options(select=("lost-key",), ignore=("lost-key",))
+    with pytest.raises(ConfigError, match=r'^referee\.toml, line 2: "ignore" leaves out every rule that is selected'):
+        from_file('select = ["lost-key"]\nignore = ["lost-key", "late-trigger"]')
+
+
 def test_an_empty_option_says_nothing_as_an_empty_variable_does() -> None:
     assert from_options(sources=("",), select=(" ",), canonical=("",), exclude=("", "a.sql")) == Config(
         exclude=("a.sql",)

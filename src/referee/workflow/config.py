@@ -104,7 +104,11 @@ def read_config(
     given.update(_from_options(options or {}))
     values = {BY_NAME[name].field: _READERS[name](BY_NAME[name], value) for name, value in given.items()}
     base = given["exclude"].base if "exclude" in given else Path()
-    return replace(Config(), **values, exclude_base=base, file=found)
+    config = replace(Config(), **values, exclude_base=base, file=found)
+    if not config.rules:
+        ignore = given["ignore"]
+        raise ignore.error(f"{ignore.where} leaves out every rule that is selected: nothing would be checked.")
+    return config
 
 
 def find_file(path: str | os.PathLike[str]) -> Path | None:
