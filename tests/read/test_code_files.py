@@ -99,3 +99,19 @@ def test_what_is_not_read_is_said(tmp_path: Path, name: str, data: bytes) -> Non
     assert sources == []
     assert [gap.kind for gap in gaps] == ["skipped-file"]
     assert name in gaps[0].message
+
+
+def test_a_folder_of_tests_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if os.path.basename(path) in ("tests", "data"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    project(tmp_path, "tests/a.test.ts", "data/b.test.ts", "src/c.test.ts")
+    migrations = find_migrations(tmp_path)
+    monkeypatch.setattr("os.scandir", refuse)  # the superuser may read everything
+    sources, gaps = find_code(migrations)
+    assert [os.path.relpath(source.path, tmp_path) for _, source in sources] == ["src/c.test.ts"]
+    assert [gap.message for gap in gaps] == [f"{tmp_path}/tests: a folder of tests that could not be read"]

@@ -50,7 +50,8 @@ def find_code(
     """
     found: list[tuple[FixtureKind, Source]] = []
     gaps: list[Gap] = []
-    for number, (kind, path) in enumerate(_paths(migrations, excludes)):
+    unread: list[str] = []
+    for number, (kind, path) in enumerate(_paths(migrations, excludes, unread)):
         name = shown(path)
         if number >= _FILES:
             gaps.append(Gap("skipped-file", f"{name} and the tests behind it: only {_FILES:,} files are read"))
@@ -65,10 +66,14 @@ def find_code(
             continue
         if _WORDS.search(text):
             found.append((kind, Source(name, text)))
+    gaps += [Gap("skipped-file", f"{shown(folder)}: a folder of tests that could not be read") for folder in unread]
     return found, gaps
 
 
-def _paths(migrations: Migrations, excludes: Callable[[str], bool]) -> Iterator[tuple[FixtureKind, str]]:
+def _paths(
+    migrations: Migrations, excludes: Callable[[str], bool], unread: list[str]
+) -> Iterator[tuple[FixtureKind, str]]:
+    """The files by what they are; folders of tests or seeds that cannot be read are added to ``unread``."""
     base = _base(migrations)
     if base is None:
         return
@@ -78,7 +83,11 @@ def _paths(migrations: Migrations, excludes: Callable[[str], bool]) -> Iterator[
     while waiting and left:
         folder, inherited = waiting.pop()
         left -= 1
-        names, folders = _list(folder)
+        listed = _list(folder)
+        if listed is None:
+            unread += [folder] if inherited is not None else []
+            continue
+        names, folders = listed
         if _is_another(folder, folders, own):
             continue
         for name in names:
@@ -104,15 +113,15 @@ def _base(migrations: Migrations) -> str | None:
     return os.path.normpath(os.path.join(root, os.pardir)) if migrations.kind == "supabase" else None
 
 
-def _list(folder: str) -> tuple[list[str], list[str]]:
-    """The files and folders in a folder by name; none where it cannot be read. Links are not followed to folders."""
+def _list(folder: str) -> tuple[list[str], list[str]] | None:
+    """The files and folders in a folder by name; None where it cannot be read. Links are not followed to folders."""
     try:
         with os.scandir(folder) as entries:
             known = sorted(entries, key=lambda entry: entry.name)
             folders = [entry.name for entry in known if entry.is_dir(follow_symlinks=False)]
             return [entry.name for entry in known if _is_file(entry)], folders
     except OSError:
-        return [], []
+        return None
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
