@@ -56,3 +56,10 @@ def test_hostile_names_are_quoted() -> None:
 )
 def test_constants(text: str, written: str) -> None:
     assert literal(text) == written
+
+
+def test_a_line_break_in_a_name_ends_no_comment() -> None:
+    table = 'public."profiles\n; drop table a; --"'
+    text = render(expected(FULL.replace("public.profiles", table)))
+    assert f"What users may do with {table}".replace("\n", " ") in text
+    assert not [cut for cut in split(text) if cut.text(text).lower().startswith("drop")]

@@ -53,6 +53,28 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "test_referee_users.py").read_text() == "# mine"
 
 
+def test_what_was_changed_by_hand_is_left_alone(tmp_path: Path) -> None:
+    folders = {"pgtap_folder": str(tmp_path / "sql"), "pytest_folder": str(tmp_path / "python")}
+    sql, python = [Path(one.path) for one in write_tests(bandbook.PROJECT, CONFIG, **folders)]
+    written = sql.read_text()
+    python.write_text(python.read_text() + "\n\ndef test_mine(referee_db):\n    pass\n")
+    sql.write_text(written.replace("SELECT", "select"))
+    edited = python.read_text()
+    with pytest.raises(UsageError, match=r"test_referee_users\.py was changed by hand since .* remove this one"):
+        write_tests(bandbook.PROJECT, CONFIG, **folders)
+    assert python.read_text() == edited
+    assert sql.read_text() != written, "none is written where one is refused"
+    python.unlink()
+    assert [one.changed for one in write_tests(bandbook.PROJECT, CONFIG, **folders)] == [True, True]
+    assert sql.read_text() == written
+
+
+def test_a_file_of_another_encoding_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "test_referee_users.py").write_bytes("# für mich".encode("latin-1"))
+    with pytest.raises(UsageError, match="was not written by referee"):
+        write_tests(bandbook.PROJECT, CONFIG, pytest_folder=str(tmp_path))
+
+
 HOSTILE = """
 create table public."Org's" (id uuid primary key references auth.users (id) on delete cascade);
 create table public."mem""bers" ("org;id" uuid references public."Org's" (id));

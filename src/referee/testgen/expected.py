@@ -10,7 +10,7 @@ from referee.model.identity import Identities, Identity, Mirror
 from referee.model.names import QName, Target
 from referee.model.schema import Action, Function, Policy, Schema, Trigger
 
-#: The first line of every generated file; what has it may be overwritten.
+#: In the first line of every generated file. What has it, and its sum, may be overwritten.
 MARK = "Written by `referee tests`"
 
 

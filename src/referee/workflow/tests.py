@@ -11,6 +11,7 @@ from referee.errors import UsageError
 from referee.read.supabase import Settings
 from referee.testgen import pgtap, pytest_file
 from referee.testgen.expected import MARK, Expected, expect
+from referee.testgen.seal import is_intact
 from referee.workflow.check import read
 from referee.workflow.config import Config, read_config
 from referee.workflow.contributions import Contributions
@@ -52,7 +53,8 @@ def write_tests(
     pgtap_folder: str | None = None,
     pytest_folder: str | None = None,
 ) -> list[Written]:
-    """Writes the generated files into these folders. A file of the same name that is not generated is left alone.
+    """Writes the generated files into these folders. A file of the same name that is not generated, or was changed by
+    hand since, is left alone, and then none is written.
 
     Raises UsageError for that, for a folder that cannot be written to, and where nothing is to be pinned.
     """
@@ -61,18 +63,31 @@ def write_tests(
         (pgtap_folder, pgtap.NAME, pgtap.render),
         (pytest_folder, pytest_file.NAME, pytest_file.render),
     ]
-    return [_write(folder, name, render(expected)) for folder, name, render in wanted if folder is not None]
+    files = [(folder, name, render(expected)) for folder, name, render in wanted if folder is not None]
+    there = [_what_is_there(folder, name) for folder, name, _ in files]
+    paths = [os.path.join(folder, name) for folder, name, _ in files]
+    return [_write(path, old, text) for path, old, (_, _, text) in zip(paths, there, files, strict=True)]
 
 
-def _write(folder: str, name: str, text: str) -> Written:
+def _what_is_there(folder: str, name: str) -> str | None:
+    """The text of a generated file, None where there is none yet. Raises UsageError for any other file."""
     path = os.path.join(folder, name)
     try:
         os.makedirs(folder, exist_ok=True)
-        old = Path(path).read_text(encoding="utf-8") if os.path.exists(path) else None
+        old = Path(path).read_text(encoding="utf-8", errors="replace") if os.path.exists(path) else None
     except OSError as error:
         raise UsageError(f"{folder} cannot be written to: {error.strerror or error}. Name another folder.") from error
     if old is not None and MARK not in old:
         raise UsageError(f"{path} is there and was not written by referee. Move it away, or name another folder.")
+    if old is not None and not is_intact(old):
+        raise UsageError(
+            f"{path} was changed by hand since referee wrote it, which writing it again would undo. Keep the changes "
+            "in a file of another name, and remove this one; then run the command again."
+        )
+    return old
+
+
+def _write(path: str, old: str | None, text: str) -> Written:
     if old != text:
         write_whole(path, text)
     return Written(path, old != text)
