@@ -62,15 +62,21 @@ def _unindexed(table: Table, users: frozenset[QName]) -> Iterator[Problem]:
     leads = [key.columns for key in table.keys]
     leads += [_leading_columns(index) for index in table.indexes if index.valid and index.method == "btree"]
     hashes = {index.columns for index in table.indexes if index.method == "hash" and not index.predicate}
-    lengths = {len(key.columns) for key in table.foreign_keys}
-    starts = {frozenset(columns[:length]) for columns in leads for length in lengths}
     reported: set[frozenset[str]] = set()
     # The gravest key of a set of columns speaks for all of them: one index serves them all.
     for key in sorted(table.foreign_keys, key=lambda key: not _scans_on_user_deletion(key, users)):
         wanted = frozenset(key.columns)
-        if wanted not in starts and key.columns not in hashes and wanted not in reported:
+        if not (_leads(key.columns, leads) or key.columns in hashes or wanted in reported):
             reported.add(wanted)
             yield _problem(key, _scans_on_user_deletion(key, users))
+
+
+def _leads(columns: tuple[str, ...], leads: list[tuple[str, ...]]) -> bool:
+    """Whether something starts with these columns, in whatever order."""
+    length = len(columns)
+    if any(lead[:length] == columns for lead in leads):
+        return True
+    return length > 1 and any(frozenset(lead[:length]) == frozenset(columns) for lead in leads)
 
 
 def _leading_columns(index: Index) -> tuple[str, ...]:

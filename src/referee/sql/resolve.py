@@ -92,6 +92,21 @@ def resolve_function(schema: Schema, path: tuple[str, ...], call: Call) -> Found
 
     A call that only a wrong number of arguments keeps from every function of its name is unknown, not missing.
     """
+    global _latest
+    if _latest is None or _latest[0] is not schema:
+        _latest = (schema, {})
+    asked = (path, call.schema, call.name, len(call.args))
+    found = _latest[1].get(asked)
+    if found is None:
+        found = _latest[1][asked] = _resolve_function(schema, path, call)
+    return found
+
+
+# The functions of a project call the same few: the answers about the latest schema are kept.
+_latest: tuple[Schema, dict[tuple[tuple[str, ...], str | None, str, int], Found]] | None = None
+
+
+def _resolve_function(schema: Schema, path: tuple[str, ...], call: Call) -> Found:
     if call.schema is None and call.name in builtins.GRAMMAR_CALLS:
         return Found("built-in", QName(CATALOG, call.name))
     misfit = False
