@@ -41,6 +41,8 @@ def test_help_is_none(arguments: list[str], capsys: pytest.CaptureFixture[str]) 
         (["init", ""], "referee: Invalid value for '[FOLDER]': it is empty."),
         (["check", "--output", ""], "referee: Invalid value for '--output': it is empty."),
         (["check", "--config", ""], "referee: Invalid value for '--config': it is empty."),
+        (["check", "--db", ""], "referee: Invalid value for '--db': it is empty."),
+        (["identities", "--db", ""], "referee: Invalid value for '--db': it is empty."),
         (["check", "--server", ""], "referee: Invalid value for '--server': it is empty."),
         (["check", "--postgres-bin", ""], "referee: Invalid value for '--postgres-bin': it is empty."),
         (

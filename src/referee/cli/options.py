@@ -116,6 +116,7 @@ def database(function: _F) -> _F:
     return click.option(
         "--db",
         metavar="URL",
+        callback=filled,
         help="Read a live database instead of files, without writing. The password may come from the URL, PGPASSWORD, "
         "a service file or ~/.pgpass; else a terminal is asked for it.",
     )(function)
