@@ -325,3 +325,10 @@ def test_a_project_above_the_current_folder_prints_what_lies_below_it_short(monk
     monkeypatch.chdir("supabase/migrations")
     assert names(find_migrations(".")) == ["1_a.sql"]
     assert find_migrations(".").name == "."
+
+
+@pytest.mark.parametrize("file", ["supabase/migrations/1_a.sql", "supabase/schemas/a.sql", "sql/a.sql"])
+def test_where_everything_is_excluded_that_is_told(file: str) -> None:
+    make(file)
+    with pytest.raises(ReadError, match=r"^Everything to read in \w+ is left out by the configuration\. Exclude less"):
+        find_migrations("." if file.startswith("supabase") else "sql", excludes=lambda path: True)

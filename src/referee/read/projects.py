@@ -168,11 +168,17 @@ def _choose_folder(path: str) -> tuple[str, tuple[str, ...]]:
 def _nothing_there(folder: str, skipped: Sequence[Skipped]) -> str:
     if not skipped:
         return f"{shown(folder)} holds no .sql file. Name a Supabase project, a folder of .sql files or one file."
+    if all(reason == LEFT_OUT for _, reason in skipped):
+        return _all_left_out(folder)
     first = "; ".join(f"{name}: {reason}" for name, reason in skipped[:_SHOWN])
     return (
         f"Of the {len(skipped)} .sql files in {shown(folder)} none is left to read ({first}"
         f"{'; ...' if len(skipped) > _SHOWN else ''}). Name one of them, or read them all with --all-files."
     )
+
+
+def _all_left_out(folder: str) -> str:
+    return f"Everything to read in {shown(folder)} is {LEFT_OUT}. Exclude less, or name one of the files."
 
 
 def _supabase_root(path: str) -> str | None:
@@ -352,6 +358,8 @@ class _Supabase:
         where = shown(self.root)
         if declarative:
             return f"{where} declares no schema: there is no .sql file in {where}/schemas. Leave out --declarative."
+        if self.skipped and all(gap.message.endswith(LEFT_OUT) for gap in self.skipped):
+            return _all_left_out(self.root)
         if self.skipped:
             first = "; ".join(gap.message for gap in self.skipped[:_SHOWN])
             return f"{where} has no migration to read ({first}). Name a folder or a file, or read all with --all-files."
