@@ -292,11 +292,40 @@ def test_rows_of_a_table_without_a_key(server: Server, database: str) -> None:
             f"insert into public.lists select '{user_id(77)}', n from generate_series(1, 700) as n",
         )
         url = server.url(database)
+        told = {str(one.question.table): one.hazards for one in plan(url)[0].plan.actions if one.kind != "create"}
+        assert all("--undo cannot take this back in" in " ".join(hazards) for hazards in told.values())
+        assert set(told) == {"public.likes", "public.lists"}
         assert repair(url).left == 0
         assert rows(session, "select count(*), count(owner) from public.likes") == [(700, 0)]
         assert rows(session, 'select count(distinct note) from referee."public.lists"') == [700]
         reasons = {entry.reason for entry in undo(url).entries if entry.table in ("public.likes", "public.lists")}
         assert reasons == {"the table has no primary key to find rows by"}
+
+
+def test_references_that_are_computed_or_must_be_whole(server: Server, database: str) -> None:
+    """A generated column takes no NULL, and of a key of MATCH FULL all columns have to be NULL or none."""
+    with server.connect(database, server.superuser) as session:
+        people(
+            session,
+            "create table public.rooms (house int, room text, primary key (house, room));"
+            "create table public.beds (id int primary key, house int not null, room text,"
+            " foreign key (house, room) references public.rooms match full);"
+            "create table public.tags (name text primary key);"
+            "create table public.marks (id int primary key, text text,"
+            " tag text generated always as (lower(text)) stored references public.tags);"
+            "insert into public.beds values (1, 2, 'a'); insert into public.marks values (1, 'Tag')",
+        )
+        url = server.url(database)
+        with pytest.raises(UsageError, match=r"cannot be set to NULL: tag of public.marks is computed from other"):
+            plan(url, actions=parse_actions(["public.marks=set-null"]))
+        with pytest.raises(UsageError, match=r"cannot be given another id: tag of public.marks is computed from"):
+            plan(url, actions=parse_actions(["public.marks=remap"]))
+        result = repair(url, only=("public.beds", "public.marks"))
+        assert {one.action.kind for one in result.outcomes} == {"quarantine"}
+        assert result.left == 0
+        assert undo(url).is_whole
+        assert rows(session, "select id, house, room from public.beds") == [(1, 2, "a")]
+        assert rows(session, "select id, text, tag from public.marks") == [(1, "Tag", "tag")]
 
 
 def test_keys_of_several_columns(server: Server, database: str) -> None:

@@ -18,7 +18,7 @@ from referee.model.names import QName, Target, fits, table_names
 from referee.model.question import QuestionKind
 from referee.model.row_repair import Action, ActionKind
 from referee.model.scan import Answer
-from referee.model.schema import Schema, Table, Trigger
+from referee.model.schema import Column, Schema, Table, Trigger
 
 _MONEY = (
     "payments? payouts? invoices? charges? refunds? transactions? ledgers? billing subscriptions? orders? purchases? "
@@ -158,10 +158,11 @@ class _Choice:
         asked = [action for pattern, action in self.wanted.actions if self.question.is_named(pattern)]
         if not asked:
             return self._checked(*self._default())
-        if asked[-1] == "set-null" and not self.nullable:
+        if not self._is_possible(asked[-1]):
+            what = "set to NULL" if asked[-1] == "set-null" else "given another id"
             raise UsageError(
-                f"{self.question.id} cannot be set to NULL: {', '.join(self.question.columns)} of "
-                f"{self.question.table} is NOT NULL."
+                f"{self.question.id} cannot be {what}: {', '.join(self.question.columns)} of {self.question.table} is "
+                f"{self._bound}. There is quarantine, or leave."
             )
         return self._checked(asked[-1], _WANTED)
 
@@ -194,7 +195,7 @@ class _Choice:
             case "orphans":
                 if self.nullable:
                     return "set-null", f"{', '.join(self.nullable)} may be NULL, and the row stays"
-                return "quarantine", f"{', '.join(self.question.columns)} is NOT NULL, so the row cannot stay"
+                return "quarantine", f"{', '.join(self.question.columns)} is {self._bound}, so the row cannot stay"
             case "stray":
                 return "leave", "rows without an account do no harm by themselves, and may be all that is left"
             case "disagreeing":
@@ -204,14 +205,33 @@ class _Choice:
 
     @property
     def nullable(self) -> tuple[str, ...]:
-        """The columns of the reference that may be NULL and belong to no primary key."""
-        if self.table is None or self.question.kind not in ("orphans", "undeclared"):
+        """The columns of the reference that may be set to NULL to make the row right; a key of MATCH FULL wants all."""
+        if self.question.kind not in ("orphans", "undeclared"):
             return ()
-        columns = [self.table.column(name) for name in self.question.columns]
-        return tuple([column.name for column in columns if column is not None and not column.not_null])
+        free = [column.name for column in self._columns if not column.not_null and column.generated is None]
+        key = self.question.key
+        is_full = key is not None and key.match == "FULL"
+        return () if is_full and len(free) < len(self.question.columns) else tuple(free)
+
+    @property
+    def _columns(self) -> list[Column]:
+        """The columns of the reference."""
+        found = [self.table.column(name) for name in self.question.columns] if self.table is not None else []
+        return [column for column in found if column is not None]
+
+    @property
+    def _is_generated(self) -> bool:
+        return any(column.generated is not None for column in self._columns)
+
+    @property
+    def _bound(self) -> str:
+        """What keeps the reference from becoming NULL."""
+        return "computed from other columns" if self._is_generated else "NOT NULL"
 
     def _is_possible(self, kind: ActionKind) -> bool:
-        return kind != "set-null" or bool(self.nullable)
+        if kind == "set-null":
+            return bool(self.nullable)
+        return kind != "remap" or not self._is_generated
 
     def _protected(self, table: Table) -> str | None:
         if any(fits(table_names(table.name), pattern) for pattern in self.wanted.touch):
@@ -242,6 +262,13 @@ class _Choice:
         cause = self.answer.cause
         return cause is not None and not cause.of_all and any(group.others for group in cause.groups)
 
+    def _keyless(self, kind: ActionKind) -> list[str]:
+        """The tables without a primary key that an action changes."""
+        if self.table is None:
+            return []
+        changed = [self.table, *(self._hanging(self.table) if kind == "quarantine" else ())]
+        return list(dict.fromkeys([str(table.name) for table in changed if table.primary_key is None]))
+
     def _moves_along(self) -> tuple[str, ...]:
         branches, _ = branches_of(self.schema, self.table) if self.table is not None else ((), ())
         return tuple([str(table.name) for table in tables_of(branches)])
@@ -267,6 +294,8 @@ class _Choice:
                     yield f"{group.values} of the accounts are marked as deleted, and get their rows too"
         if kind == "quarantine" and (along := self._moves_along()):
             yield f"rows of {', '.join(along)} that hang on a moved row move with it"
+        if kind != "create" and (keyless := self._keyless(kind)):
+            yield f"--undo cannot take this back in {', '.join(keyless)}, where no primary key tells rows apart"
 
 
 def _concerns(trigger: Trigger, columns: Sequence[str]) -> bool:
