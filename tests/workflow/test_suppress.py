@@ -203,6 +203,15 @@ def test_an_unknown_word_is_told() -> None:
     ]
 
 
+def test_a_comment_on_the_referee_of_a_game_is_none_of_ours() -> None:
+    for text in ("-- referee: who blows the whistle", "a int -- referee:", "/* referee: see people */ select 1;"):
+        assert notices(text) == []
+    for word in ("ignor", "ignored", "ignore_file"):
+        assert notices(f"-- referee: {word} lost-key") == [
+            f'a.sql:1:1: "referee: {word}" means nothing; write "referee: ignore[rule-id] reason".'
+        ]
+
+
 def test_two_comments_for_one_finding_are_both_of_use() -> None:
     text = "-- referee: ignore[lost-key]\nselect 1; -- referee: ignore[lost-key]"
     found = suppress([finding(line=2)], [Source("a.sql", text)], RAN)

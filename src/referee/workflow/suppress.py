@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import NamedTuple
 
 from referee import rules
@@ -115,7 +116,9 @@ def _read(sources: Iterable[Source]) -> tuple[list[_Comment], list[Notice]]:
                     continue
             location = Location.of(Span(source.path, place, match.end()), source)
             names = tuple(name.strip() for name in (match["rules"] or "").split(",") if name.strip())
-            notices += [Notice(fault, location) for fault in _faults(match["word"], names, known)]
+            # A game has a referee, too: a comment on one is none of ours.
+            if match["rules"] is not None or get_close_matches(match["word"], _WORDS):
+                notices += [Notice(fault, location) for fault in _faults(match["word"], names, known)]
             if match["word"] in _WORDS and known.intersection(names):
                 is_trailing, first, last = reach.of(start, match["word"])
                 comments.append(_Comment(location, tuple(n for n in names if n in known), first, last, is_trailing))
