@@ -26,6 +26,7 @@ from referee.workflow.repair import (
     exit_status,
     journaled,
     parse_actions,
+    plan_status,
     prepare,
     read_pairs,
     writing_session,
@@ -663,6 +664,39 @@ def test_a_role_that_may_not_keep_a_journal(server: Server, database: str) -> No
     prepared, wish = plan(server.url(database, "clerk"))
     with pytest.raises(UsageError, match=r"this role may not make the schema referee.*or name another schema"):
         execute(prepared, wish)
+
+
+def test_a_journal_has_a_schema_of_its_own(server: Server, database: str) -> None:
+    with server.connect(database, server.superuser) as session:
+        people(
+            session, f"insert into public.notes values (1, '{user_id(77)}'); create schema empty authorization postgres"
+        )
+        url = server.url(database)
+        with pytest.raises(UsageError, match=r"The schema public of .* has tables or views of others.*--journal"):
+            repair(url, journal="public")
+        assert rows(session, "select to_regclass('public.journal')") == [None]
+        result = repair(url, journal="empty")
+        assert "select * from empty.journal where" in render_repair(result)
+        assert f"--undo {result.run} --journal empty" in " ".join(render_repair(result).split())
+        assert undo(url, result.run, wish=RepairWish(journal="empty")).is_whole
+
+
+def test_what_is_left_alone_is_no_success(server: Server, database: str) -> None:
+    """Not even where nothing else was to be done, or nothing else could be seen."""
+    with server.connect(database, server.superuser) as session:
+        people(
+            session,
+            "create table public.audit_log (id int primary key, owner uuid references public.users);"
+            f"insert into public.audit_log values (1, '{user_id(77)}');"
+            "create role clerk login bypassrls; grant usage on schema public, auth to clerk",
+        )
+    only = ("public.audit_log",)
+    result = repair(server.url(database), only=only)
+    assert (result.run, result.left, exit_status(result)) == ("", 1, 1)
+    assert "public.audit_log looks like an audit log" in " ".join(render_repair(result).split())
+    prepared, wish = plan(server.url(database, "clerk"), only=only)
+    assert (prepared.plan.actions, plan_status(prepared.plan)) == ((), 2)
+    assert exit_status(execute(prepared, wish)) == 2
 
 
 def test_a_server_that_takes_no_writes() -> None:

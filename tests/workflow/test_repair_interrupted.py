@@ -22,11 +22,11 @@ from typing import Any
 import pytest
 
 from referee.errors import ServerError
+from referee.model.row_repair import JOURNAL
 from referee.platforms import SUPABASE
 from referee.postgres.cluster import template_name
 from referee.postgres.session import Session
 from referee.sql import repairs
-from referee.workflow.repair import SCHEMA
 from tests import bandbook
 from tests.data.mess import MESS_ROWS, Mess, user_id
 from tests.data.restartable import Restartable, restartable
@@ -78,7 +78,7 @@ def _load(server: Restartable) -> str:
     with server.connect("bandbook", "postgres") as session:
         session.run(bandbook.migration("broken"))
     with server.connect("bandbook", "postgres") as session:
-        session.run(repairs.set_up(SCHEMA))
+        session.run(repairs.set_up(JOURNAL))
         # Every batch takes a while, so that most kills come in the middle of one.
         session.run(_SLOW)
     with server.connect("bandbook") as session:

@@ -113,7 +113,7 @@ def repair(
     from which --undo takes it back. If it is interrupted, the same command goes on; two at a time do no harm.
 
     Exit status: 0 if every row is right (or nothing is to be done), 1 if something is to be done or was left as it is,
-    2 if it came to no end.
+    2 if it came to no end, or something could not be checked.
     """
     from referee.cli.emit import emit, screen, set_status
     from referee.workflow.config import read_config
@@ -172,13 +172,13 @@ def _wish(wanted: dict[str, Any]) -> RepairWish:
 def _repair(db: str, settings: Any, wish: RepairWish, does: bool, style: dict[str, Any]) -> tuple[int, str, str]:
     from referee.cli.progress import progress
     from referee.render import repair_json, repair_text
-    from referee.workflow.repair import execute, exit_status, prepare
+    from referee.workflow.repair import execute, exit_status, plan_status, prepare
 
     with progress() as tell:
         prepared = prepare(db, settings, wish, tell=tell)
         if not does:
             text = repair_text.render_plan(prepared.plan, **style)
-            return int(bool(prepared.plan.actions)), text, repair_json.render_plan(prepared.plan)
+            return plan_status(prepared.plan), text, repair_json.render_plan(prepared.plan)
         result = execute(prepared, wish, tell)
     return exit_status(result), repair_text.render_repair(result, **style), repair_json.render_repair(result)
 

@@ -12,7 +12,6 @@ from referee.errors import UsageError
 from referee.model.names import QName, quote
 from referee.postgres.session import FailedStatementError, Session
 from referee.sql import repairs
-from referee.sql.clauses import string
 from referee.sql.repairs import Journal
 
 # After a process was killed the server may need a moment to notice.
@@ -29,9 +28,15 @@ class Run:
 
 
 def set_up(session: Session, schema: str) -> None:
-    """Makes the journal where it is missing. Raises UsageError where the role may not."""
-    if session.value(f"select pg_catalog.to_regclass({string(str(QName(schema, 'pairs')))}) is not null"):
+    """Makes the journal where it is missing. Raises UsageError where the role may not, and for a schema of others."""
+    has_journal, is_occupied = session.rows(_STATE, [str(QName(schema, "pairs")), schema])[0]
+    if has_journal:
         return
+    if is_occupied:
+        raise UsageError(
+            f"The schema {quote(schema)} of {session.place} has tables or views of others, among which a journal of "
+            "repairs would be lost: name a schema of its own with --journal, which is made where it is missing."
+        )
     try:
         session.run(f"set client_min_messages to warning; begin; {_TURN}; {repairs.set_up(schema)} commit")
     except FailedStatementError as error:
@@ -50,6 +55,12 @@ def set_up(session: Session, schema: str) -> None:
         raise
 
 
+# Whether a schema has the journal, and whether it has anything. The former is not bound to the query's snapshot, so a
+# journal that another process has just made is never seen in the second alone.
+_STATE = (
+    "select pg_catalog.to_regclass(%s) is not null, exists (select from pg_catalog.pg_class as c"
+    " join pg_catalog.pg_namespace as n on n.oid = c.relnamespace where n.nspname = %s)"
+)
 _TURN = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('referee journal', 0))"
 
 

@@ -9,7 +9,7 @@ from referee.data.repair import Work, branches_of
 from referee.model.names import Target
 from referee.model.question import Question
 from referee.model.row_repair import Action
-from referee.model.schema import ForeignKey, Schema
+from referee.model.schema import Column, ForeignKey, Schema
 from referee.sql import repairs
 from referee.sql.questions import Questions
 from referee.sql.repairs import Filling, Journal
@@ -48,7 +48,11 @@ def _spared(schema: Schema, action: Action, journal: Journal) -> str | None:
 def _nulls(schema: Schema, question: Question) -> Mapping[str, str]:
     table = schema.table(question.table)
     columns = [table.column(name) for name in question.columns] if table is not None else []
-    return {column.name: "null" for column in columns if column is not None and not column.not_null}
+    return {column.name: "null" for column in columns if column is not None and _may_be_null(column)}
+
+
+def _may_be_null(column: Column) -> bool:
+    return not column.not_null and column.generated is None
 
 
 def _new_id(question: Question) -> Mapping[str, str]:

@@ -11,6 +11,9 @@ from referee.model.plan import Step
 from referee.model.question import Question
 from referee.model.scan import Answer, Scan
 
+#: The schema of the journal, where no other is named.
+JOURNAL = "referee"
+
 ActionKind = Literal[
     "create",  # give accounts the mirror rows that they lack
     "remap",  # let rows refer to the person's id of today
@@ -101,6 +104,7 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class RowRepair:
     """A run. ``resumed`` is whether it went on with one that was cut short; ``answers`` are asked once more at its end.
+    ``run`` is empty where nothing was to be done; then they are those of the scan. ``journal`` is its schema.
 
     ``totals`` is what the journal has of the run, by action and question, also of what an earlier process did for it.
     """
@@ -114,6 +118,7 @@ class RowRepair:
     totals: tuple[tuple[str, str, int], ...] = ()
     seconds: float = 0.0
     notices: tuple[str, ...] = ()
+    journal: str = JOURNAL
 
     @property
     def is_finished(self) -> bool:
@@ -175,6 +180,7 @@ class PlanRun:
     broken: tuple[tuple[str, int], ...] = ()
     resumed: bool = False
     seconds: float = 0.0
+    journal: str = JOURNAL
 
     @property
     def is_done(self) -> bool:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from referee.model.row_repair import Action, ActionKind, Outcome, PlanRun, RowPlan, RowRepair, StepDone, Undoing
+from referee.model.names import quote
+from referee.model.row_repair import (
+    JOURNAL,
+    Action,
+    ActionKind,
+    Outcome,
+    PlanRun,
+    RowPlan,
+    RowRepair,
+    StepDone,
+    Undoing,
+)
 from referee.render.plain import Paint, clean, count, no_paint, wrap
 
 _INDENT = "    "
@@ -26,6 +37,7 @@ _DONE: dict[ActionKind, str] = {
 _FROM = {"metadata": "from the metadata", "e-mail": "from the e-mail's first part", "neither": "from neither"}
 _JOURNALLED = {"create": "created", "update": "changed", "move": "moved aside"}
 _SHOWN = 3
+_IDLE = "There is nothing that would be done without being told to."
 
 
 def render_plan(plan: RowPlan, *, columns: int = 100, paint: Paint = no_paint, verbose: bool = False) -> str:
@@ -43,7 +55,7 @@ def render_plan(plan: RowPlan, *, columns: int = 100, paint: Paint = no_paint, v
             "",
         )
     else:
-        lines += wrap("There is nothing that would be done without being told to.", columns, "")
+        lines += wrap(_IDLE, columns, "")
     return "\n".join(lines) + "\n"
 
 
@@ -69,7 +81,7 @@ def render_run(run: PlanRun, *, columns: int = 100, paint: Paint = no_paint) -> 
         lines.append(paint("good", f"All {count(run.to_do, 'step')} done, and verified."))
     else:
         lines += wrap("Run the same command again to go on; what is done is not done twice.", columns, "")
-    lines += wrap(_written_down(run.run), columns, "")
+    lines += wrap(_written_down(run.run, run.journal), columns, "")
     return "\n".join(lines) + "\n"
 
 
@@ -97,10 +109,11 @@ def _step(step: StepDone, columns: int, paint: Paint) -> Iterator[str]:
         yield from wrap(step.trouble, columns, _INDENT)
 
 
-def _written_down(run: str) -> str:
+def _written_down(run: str, schema: str) -> str:
+    elsewhere = f" --journal {shlex.quote(schema)}" if schema != JOURNAL else ""
     return (
-        f"The journal has every change: `select * from referee.journal where run = '{run}'`. "
-        f"`referee repair --undo {run}` takes it back."
+        f"The journal has every change: `select * from {quote(schema)}.journal where run = '{run}'`. "
+        f"`referee repair --undo {run}{elsewhere}` takes it back."
     )
 
 
@@ -166,8 +179,8 @@ class _Page:
 
     def verdict(self, repair: RowRepair) -> Iterator[str]:
         wrong = [answer for answer in repair.answers if answer.violations]
-        if not repair.outcomes:
-            yield "There was nothing to do."
+        if not repair.run:
+            yield _IDLE if repair.outcomes else "There was nothing to do."
             return
         if not wrong:
             yield self.paint("good", "Asked once more: no row is wrong.")
@@ -186,7 +199,10 @@ class _Page:
             yield from wrap(f"In all, that run has {_in_all(repair)}.", self.columns, "")
         if not repair.is_finished:
             yield from wrap("It came to no end: run the same command again, and it goes on.", self.columns, "")
-        yield from wrap(_written_down(repair.run), self.columns, "")
+        if repair.totals:
+            yield from wrap(_written_down(repair.run, repair.journal), self.columns, "")
+        else:
+            yield "Nothing was changed."
 
     def skipped(self, plan: RowPlan) -> Iterator[str]:
         if plan.scan.skipped:

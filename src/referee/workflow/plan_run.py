@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from referee.data import journal as journals
 from referee.data.load import Throttle
@@ -69,7 +70,14 @@ class _PlanExecution:
             patience = self.wish.limits.patience
             stepper = Stepper(writer, run.journal, self.tell, self._backfill(writer, run.journal), patience)
             done = stepper.run(self.plan)
-            result = PlanRun(run.journal.run, self.subject.name, done, len(self.plan.steps), (), run.resumed)
+            result = PlanRun(
+                run.journal.run,
+                self.subject.name,
+                done,
+                len(self.plan.steps),
+                resumed=run.resumed,
+                journal=run.journal.schema,
+            )
             broken: tuple[tuple[str, int], ...] = ()
             if result.is_done:
                 self.tell("verifying")
@@ -78,7 +86,7 @@ class _PlanExecution:
                 journal = run.journal
                 writer.steadily(lambda session: journals.end(session, journal, ending))
             seconds = round(time.monotonic() - began, 3)
-            return PlanRun(result.run, result.database, done, result.to_do, broken, run.resumed, seconds)
+            return replace(result, broken=broken, seconds=seconds)
 
     def _session(self) -> Session:
         return writing_session(self.subject.url, self.password)

@@ -24,7 +24,7 @@ from referee.data.writer import Limits, Writer
 from referee.errors import ReadError, UsageError
 from referee.model.names import fits, table_names
 from referee.model.question import Question
-from referee.model.row_repair import Action, ActionKind, ColumnValue, Outcome, RowPlan, RowRepair
+from referee.model.row_repair import JOURNAL, Action, ActionKind, ColumnValue, Outcome, RowPlan, RowRepair
 from referee.model.scan import Answer
 from referee.model.schema import Schema
 from referee.postgres.session import Limits as SessionLimits
@@ -36,9 +36,6 @@ from referee.workflow.config import Config, read_config
 from referee.workflow.fillings import fillings
 from referee.workflow.nearest import nearest
 from referee.workflow.scan import ScanWish, Subject, read_subject, scan_subject
-
-#: The schema of the journal.
-SCHEMA = "referee"
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class RepairWish:
     actions: tuple[tuple[str, ActionKind], ...] = ()
     touch: tuple[str, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
-    journal: str = SCHEMA
+    journal: str = JOURNAL
     limits: Limits = field(default_factory=Limits)
     scan: ScanOptions = field(default_factory=ScanOptions)
     max_load: int | None = None
@@ -130,7 +127,8 @@ class _Execution:
     def run(self) -> RowRepair:
         began = time.monotonic()
         if not self.plan.does_something:
-            return RowRepair("", self.subject.name, self.plan, ())
+            left = [Outcome(action, left=action.rows, left_because=action.reason) for action in self.plan.actions]
+            return RowRepair("", self.subject.name, self.plan, tuple(left), self.plan.scan.answers)
         with journaled(self._session, self.wish, "repair", self._purpose(), self.tell) as (writer, run):
             journal = run.journal
             done, answers = self._do_all(writer, journal)
@@ -143,6 +141,7 @@ class _Execution:
                 run.resumed,
                 writer.steadily(lambda session: journals.totals(session, journal)),
                 round(time.monotonic() - began, 3),
+                journal=journal.schema,
             )
             if result.is_finished:
                 writer.steadily(lambda session: journals.end(session, journal, _summary(result)))
@@ -349,8 +348,15 @@ def _summary(result: RowRepair) -> dict[str, object]:
     }
 
 
+def plan_status(plan: RowPlan) -> int:
+    """0 if every row is right, 1 if something could be done, 2 if something could not be checked; 2 beats 1."""
+    return int(bool(plan.actions)) if plan.scan.is_complete else 2
+
+
 def exit_status(result: RowRepair) -> int:
-    """0 if every row is right now, 1 if some were left as they are, 2 if the repair came to no end; 2 beats 1."""
-    if not result.is_finished:
+    """0 if every row is right now, 1 if some were left as they are, 2 if the repair came to no end or something could
+    not be checked; 2 beats 1.
+    """
+    if not (result.is_finished and result.plan.scan.is_complete):
         return 2
     return int(bool(result.left))
