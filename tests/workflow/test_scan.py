@@ -372,9 +372,24 @@ def test_what_is_new_since_the_saved_scan(server: Server, database: str, tmp_pat
     assert third.notices[0].startswith("Compared with the scan of ")
 
 
-def test_a_saved_scan_that_is_none(server: Server, database: str, tmp_path: Path) -> None:
+def test_a_saved_scan_that_is_none(
+    server: Server, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is said before a scan, and not hours later."""
     url = load(server, database, Mess(users=10))
+    monkeypatch.setattr("referee.workflow.scan.scan_rows", None)
     file = tmp_path / "scan.json"
     file.write_text("[]")
     with pytest.raises(ReadError, match="is no saved scan"):
         ask(url, "unmirrored", save=file)
+    with pytest.raises(UsageError, match="no folder that you may write to"):
+        ask(url, "unmirrored", save=tmp_path / "missing" / "scan.json")
+
+
+def test_a_saved_scan_of_another_database_is_named(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "scan.json"
+    with server.database() as one, server.database() as other:
+        ask(server.url(one), save=file)
+        [told] = ask(server.url(other), save=file).notices
+    assert ", which was of " in told
+    assert one in told

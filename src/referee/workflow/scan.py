@@ -29,7 +29,7 @@ from referee.workflow.check import identity_options
 from referee.workflow.config import Config, read_config
 from referee.workflow.database import read_database
 from referee.workflow.nearest import nearest
-from referee.workflow.scan_state import Unfinished, compare, save
+from referee.workflow.scan_state import Unfinished, compare, save, saved_scan
 
 _CAUSES = Manners(statement=5.0, lock=2.0, workers=0)
 # What is asked of the catalog and not of rows.
@@ -105,6 +105,7 @@ def read_subject(url: str, config: Config | None = None, password: str | None = 
 def scan_subject(subject: Subject, wish: ScanWish, tell: Tell, began: float | None = None) -> Scan:
     """Scans a database that has been read."""
     began = time.monotonic() if began is None else began
+    before = saved_scan(wish.save) if wish.save is not None else None
     asked = chosen(list(questions(subject, wish)), wish.only)
     with subject.connect() as session:
         server = _ServerFacts.of(session)
@@ -114,9 +115,11 @@ def scan_subject(subject: Subject, wish: ScanWish, tell: Tell, began: float | No
     progress = _ask_all(subject, wish, able, stands, Watch(tell), server)
     answers = tuple(_explained(subject, wish, progress.answers, stands, tell))
     notices: tuple[str, ...] = ()
+    if before is not None:
+        answers = compare(before, answers)
+        elsewhere = f", which was of {before.database}" if before.database != subject.name else ""
+        notices = (f"Compared with the scan of {before.at} in {wish.save}{elsewhere}.",)
     if wish.save is not None:
-        answers, since = compare(wish.save, answers)
-        notices = (f"Compared with the scan of {since} in {wish.save}.",) if since else ()
         save(wish.save, subject.name, answers)
     return Scan(
         _scope(subject, wish, server, asked),

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from referee.data.scan import Mark
-from referee.errors import ReadError
+from referee.errors import ReadError, UsageError
 from referee.model.question import Question
 from referee.model.scan import Answer, Sample
 from referee.sql.questions import Order
@@ -165,29 +165,41 @@ class _SavedQuestion(msgspec.Struct, frozen=True):
     all_values: bool
 
 
-class _Saved(msgspec.Struct, frozen=True):
+class Saved(msgspec.Struct, frozen=True):
+    """What a saved scan found: of which database, when, and by question."""
+
     version: int
     database: str
     at: str
     questions: dict[str, _SavedQuestion]
 
 
-def compare(path: str | os.PathLike[str], answers: Sequence[Answer]) -> tuple[tuple[Answer, ...], str | None]:
-    """The answers with what is new in each since the scan that was saved in a file, and when that was.
+def saved_scan(path: str | os.PathLike[str]) -> Saved | None:
+    """The scan that was saved in a file, None where there is none yet.
 
-    Raises ReadError for a file that holds something else.
+    To be asked before a scan, which may take hours: raises ReadError for a file that holds something else, UsageError
+    where none can be written.
     """
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.access(folder, os.W_OK):
+        raise UsageError(
+            f"{path} could not be written: {folder} is no folder that you may write to. Name another file."
+        )
     try:
-        saved = msgspec.json.decode(Path(path).read_bytes(), type=_Saved)
+        return msgspec.json.decode(Path(path).read_bytes(), type=Saved)
     except FileNotFoundError:
-        return tuple(answers), None
+        return None
     except OSError as error:
         raise ReadError(f"The saved scan {path} could not be read: {error.strerror or error}.") from error
     except msgspec.DecodeError as error:
         raise ReadError(
             f"{path} is no saved scan: {error}. Name another file with --save, or remove this one."
         ) from error
-    return tuple(_compared(answer, saved.questions.get(answer.question.id)) for answer in answers), saved.at
+
+
+def compare(saved: Saved, answers: Sequence[Answer]) -> tuple[Answer, ...]:
+    """The answers with what is new in each since a saved scan."""
+    return tuple(_compared(answer, saved.questions.get(answer.question.id)) for answer in answers)
 
 
 def _compared(answer: Answer, saved: _SavedQuestion | None) -> Answer:
@@ -208,4 +220,4 @@ def save(path: str | os.PathLike[str], database: str, answers: Sequence[Answer])
         )
         for answer in answers
     }
-    write_whole(path, msgspec.json.encode(_Saved(1, database, _now(), questions)).decode() + "\n")
+    write_whole(path, msgspec.json.encode(Saved(1, database, _now(), questions)).decode() + "\n")
