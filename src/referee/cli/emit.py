@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
 import click
@@ -13,6 +13,7 @@ from referee.render.plain import Paint, no_paint
 
 _COLUMNS = 100
 _WIDEST = 120
+_BLOCK = 1 << 16
 
 
 def emit(text: str | Iterable[str], output: str | None, *, for_machines: bool = False) -> None:
@@ -24,7 +25,21 @@ def emit(text: str | Iterable[str], output: str | None, *, for_machines: bool = 
         return
     if for_machines and (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
         reconfigure(encoding="utf-8")
-    sys.stdout.writelines((text,) if isinstance(text, str) else text)
+    sys.stdout.writelines((text,) if isinstance(text, str) else _blocks(text))
+
+
+def _blocks(pieces: Iterable[str]) -> Iterator[str]:
+    """Pieces put together to larger ones: in containers stdout is often unbuffered, and takes each as it comes."""
+    block: list[str] = []
+    size = 0
+    for piece in pieces:
+        block.append(piece)
+        size += len(piece)
+        if size >= _BLOCK:
+            yield "".join(block)
+            block.clear()
+            size = 0
+    yield "".join(block)
 
 
 def screen(output: str | None) -> tuple[int, Paint]:
