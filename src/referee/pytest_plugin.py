@@ -43,11 +43,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def referee_playground(pytestconfig: pytest.Config) -> Iterator[Playground]:
     """The server of this process, on which the project is migrated once."""
     from referee.errors import RefereeError
-    from referee.postgres.programs import find_programs
     from referee.workflow.playground import open_playground
 
     programs = pytestconfig.getoption("--referee-postgres-bin")
-    manager = open_playground(_project(pytestconfig), programs=find_programs(programs) if programs else None)
+    manager = open_playground(_project(pytestconfig), programs=programs or None)
     try:
         playground = manager.__enter__()
     except RefereeError as error:

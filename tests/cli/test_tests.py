@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 
 from referee.cli.main import main
+from referee.errors import UsageError
+from referee.workflow.config import Config
+from referee.workflow.mutate import mutate
+from referee.workflow.playground import open_playground
 from tests.cli.projects import SPLIT, write
 
 
@@ -24,6 +28,32 @@ def test_a_folder_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     write(SPLIT)
     assert main(["tests"]) == 2
     assert "--pgtap DIR, --pytest DIR or both" in capsys.readouterr().err
+
+
+def test_programs_without_a_server(capsys: pytest.CaptureFixture[str]) -> None:
+    write(SPLIT)
+    assert main(["tests", "--pgtap", "checks", "--postgres-bin", "auto"]) == 2
+    assert "--postgres-bin is for --mutate" in capsys.readouterr().err
+    assert not Path("checks").exists()
+
+
+@pytest.mark.parametrize("module", ["mutate", "playground"])
+def test_installed_programs_are_those_of_the_projects_version(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(SPLIT)
+    Path("supabase/config.toml").write_text("[db]\nmajor_version = 15\n")
+    Path("supabase/tests").mkdir()
+    Path("supabase/tests/a.sql").write_text("select 1;")
+    asked: list[tuple[object, ...]] = []
+
+    def find(*arguments: object) -> None:
+        asked.append(arguments)
+        raise UsageError("found")
+
+    monkeypatch.setattr(f"referee.workflow.{module}.find_programs", find)
+    start = mutate if module == "mutate" else lambda *arguments, **how: open_playground(*arguments, **how).__enter__()
+    with pytest.raises(UsageError, match="found"):
+        start(".", Config(cache=False), programs="auto")
+    assert asked == [("auto", 15)]
 
 
 def test_what_was_written_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from referee.cli import options
+from referee.cli.given import given
 
 if TYPE_CHECKING:
     from referee.model.suite import Score
@@ -32,7 +33,7 @@ def tests(
     format_: str,
     output: str | None,
     postgres_bin: str | None,
-    **given: object,
+    **wanted: object,
 ) -> int:
     """Write tests for the project at PATH that no fixture can fool.
 
@@ -54,7 +55,9 @@ def tests(
 
     if pgtap_folder is None and pytest_folder is None and not mutate:
         raise click.UsageError("Name a folder for the files: --pgtap DIR, --pytest DIR or both. Or try --mutate.")
-    settings = read_config(path, given, file=config)
+    if not mutate and (idle := given(("postgres_bin",))):
+        raise click.UsageError(f"{idle[0]} is for --mutate, and writing files needs no server: leave it out.")
+    settings = read_config(path, wanted, file=config)
     written = write_tests(path, settings, pgtap_folder=pgtap_folder, pytest_folder=pytest_folder)
     score = _score(path, settings, postgres_bin) if mutate else None
     status = set_status(int(score is not None and bool(score.survivors)))
@@ -65,12 +68,10 @@ def tests(
 
 def _score(path: str, settings: Config, postgres_bin: str | None) -> Score:
     from referee.cli.progress import progress
-    from referee.postgres.programs import find_programs
     from referee.workflow.mutate import mutate
 
-    programs = find_programs(postgres_bin) if postgres_bin else None
     with progress() as tell:
-        return mutate(path, settings, programs=programs, tell=tell)
+        return mutate(path, settings, programs=postgres_bin, tell=tell)
 
 
 def _render(files: list[tuple[str, bool]], score: Score | None, format_: str) -> str:

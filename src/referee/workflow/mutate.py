@@ -10,7 +10,7 @@ from referee.identity import identify
 from referee.model.source import Source
 from referee.model.suite import FileResult, Score, Trial
 from referee.postgres.clones import Clones
-from referee.postgres.programs import Programs
+from referee.postgres.programs import Programs, find_programs
 from referee.postgres.scripts import run_scripts
 from referee.postgres.server import Server, start_server
 from referee.postgres.session import FailedStatementError
@@ -32,12 +32,12 @@ def mutate(
     path: str | os.PathLike[str] = ".",
     config: Config | None = None,
     *,
-    programs: Programs | None = None,
+    programs: Programs | str | None = None,
     tell: Tell = lambda message: None,
 ) -> Score:
     """Runs the SQL tests of the project at ``path`` against its schema with one fault at a time.
 
-    Raises UsageError where there are no tests, ReadError and ServerError.
+    ``programs`` are as for ``check_exact``. Raises UsageError where there are no tests, ReadError and ServerError.
     """
     config = config if config is not None else read_config(path)
     with Contributions(config.cache) as contributions:
@@ -45,6 +45,8 @@ def mutate(
     files = reading.migrations.test_files
     if not files:
         raise UsageError(f"{reading.migrations.name} has no SQL tests in supabase/tests; `referee tests` writes some.")
+    if isinstance(programs, str):
+        programs = find_programs(programs, reading.migrations.major_version)
     sources = [Source(shown(file), read_text(file, shown(file))) for file in files]
     tell("starting a server")
     with start_server(reading.platform, programs) as server:

@@ -25,7 +25,7 @@ from referee.model.rehearsal import Step
 from referee.model.schema import Schema
 from referee.platforms import Platform
 from referee.postgres.clones import Clones
-from referee.postgres.programs import Programs
+from referee.postgres.programs import Programs, find_programs
 from referee.postgres.scripts import Failure, run_scripts
 from referee.postgres.server import Server, start_server
 from referee.postgres.session import Row, literal
@@ -341,12 +341,17 @@ class Playground:
 
 @contextmanager
 def open_playground(
-    path: str | os.PathLike[str] = ".", config: Config | None = None, programs: Programs | None = None
+    path: str | os.PathLike[str] = ".", config: Config | None = None, programs: Programs | str | None = None
 ) -> Iterator[Playground]:
-    """The project at ``path`` on a throw-away server, for the time of a block. Raises ReadError and ServerError."""
+    """The project at ``path`` on a throw-away server, for the time of a block.
+
+    ``programs`` are as for ``check_exact``. Raises UsageError where they are not there, ReadError and ServerError.
+    """
     config = config if config is not None else read_config(path)
     with Contributions(config.cache) as contributions:
         reading = read(path, config, contributions)
+    if isinstance(programs, str):
+        programs = find_programs(programs, reading.migrations.major_version)
     with start_server(reading.platform, programs) as server:
         playground = _migrated(server, reading, config)
         try:
