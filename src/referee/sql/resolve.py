@@ -93,12 +93,13 @@ def resolve_function(schema: Schema, path: tuple[str, ...], call: Call) -> Found
     A call that only a wrong number of arguments keeps from every function of its name is unknown, not missing.
     """
     global _latest
-    if _latest is None or _latest[0] is not schema:
-        _latest = (schema, {})
+    latest = _latest
+    if latest is None or latest[0] is not schema:
+        latest = _latest = (schema, {})
     asked = (path, call.schema, call.name, len(call.args))
-    found = _latest[1].get(asked)
+    found = latest[1].get(asked)
     if found is None:
-        found = _latest[1][asked] = _resolve_function(schema, path, call)
+        found = latest[1][asked] = _resolve_function(schema, path, call)
     return found
 
 
