@@ -16,7 +16,7 @@ from referee.model.row_repair import Outcome, RowRepair, Undoing
 from referee.platforms import SUPABASE
 from referee.postgres.server import Server
 from referee.postgres.session import Session
-from referee.render.repair_text import render_repair
+from referee.render.repair_text import render_plan, render_repair
 from referee.workflow.config import Config
 from referee.workflow.plan_run import undo_run
 from referee.workflow.repair import (
@@ -696,6 +696,7 @@ def test_what_is_left_alone_is_no_success(server: Server, database: str) -> None
     assert "public.audit_log looks like an audit log" in " ".join(render_repair(result).split())
     prepared, wish = plan(server.url(database, "clerk"), only=only)
     assert (prepared.plan.actions, plan_status(prepared.plan)) == ((), 2)
+    assert "No wrong row found in what was checked: there is nothing to repair." in render_plan(prepared.plan)
     assert exit_status(execute(prepared, wish)) == 2
 
 

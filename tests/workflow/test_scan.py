@@ -152,6 +152,7 @@ def test_keys_that_are_switched_off(server: Server, database: str) -> None:
     )
     assert len(found) == 2
     assert exit_status(result, Severity.ERROR, allow_partial=False) == 1
+    assert "1 key switched off, every key switched off for 1 role or database." in render(result)
 
 
 def test_a_key_that_is_not_enforced(server: Server, database: str) -> None:
@@ -272,6 +273,7 @@ def test_a_role_that_may_read_only_some_tables(server: Server, database: str) ->
     assert asked.isdisjoint(reasons)
     assert exit_status(result, Severity.WARNING, allow_partial=False) == 2
     assert exit_status(result, Severity.WARNING, allow_partial=True) == 1
+    assert "No wrong row found in what was checked." in render(ask(server.url(database, "reader"), "public.audit_log"))
 
 
 def test_row_security_is_never_taken_for_an_answer(server: Server, database: str) -> None:

@@ -45,7 +45,9 @@ def render_plan(plan: RowPlan, *, columns: int = 100, paint: Paint = no_paint, v
     page = _Page(columns, paint, verbose)
     lines = [*page.actions(plan), *page.skipped(plan)]
     if not plan.actions:
-        lines += [paint("good", "No wrong row found: there is nothing to repair.")]
+        is_whole = plan.scan.is_complete
+        where = "" if is_whole else " in what was checked"
+        lines += [paint("good" if is_whole else "warning", f"No wrong row found{where}: there is nothing to repair.")]
     elif plan.does_something:
         rows = sum(action.rows - action.cured for action in plan.actions if action.does_something)
         lines += wrap(

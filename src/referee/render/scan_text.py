@@ -115,9 +115,14 @@ class _Page:
         parts = []
         if wrong:
             parts.append(self.paint("error", f"{count(rows, 'row')} wrong by {count(len(wrong), 'question')}"))
-        if scan.unenforced:
-            parts.append(self.paint("error", f"{count(len(scan.unenforced), 'key')} switched off"))
-        yield f"{', '.join(parts) or self.paint('good', 'No wrong row found')}."
+        keys = sum(one.key is not None for one in scan.unenforced)
+        if keys:
+            parts.append(self.paint("error", f"{count(keys, 'key')} switched off"))
+        if others := len(scan.unenforced) - keys:
+            told = f"every key switched off for {count(others, 'role or database', 'roles or databases')}"
+            parts.append(self.paint("error", told))
+        nothing = "No wrong row found" if scan.is_complete else "No wrong row found in what was checked"
+        yield f"{', '.join(parts) or self.paint('good' if scan.is_complete else 'warning', nothing)}."
         yield from wrap(_scope(scan.scope, scan), self.columns, "")
         if clean_:
             yield from wrap(f"{count(len(clean_), 'question')} asked of all rows and nothing wrong.", self.columns, "")
