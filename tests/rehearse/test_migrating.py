@@ -72,6 +72,16 @@ def test_in_files_of_their_own_the_order_matters_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.server
+def test_migrations_that_fail_with_nobody_signing_up_are_no_race(tmp_path: Path) -> None:
+    again = "create table public.notes (id int);\ncreate table public.notes (id int);\n"
+    race = race_of(tmp_path, TABLE, FUNCTION + TRIGGER, again, BACKFILL)
+    assert race is not None
+    assert (race.run, race.failed) == (0, 0)
+    assert race.reason is not None
+    assert race.reason.startswith("the migrations fail by themselves, with nobody signing up: 42P07")
+
+
+@pytest.mark.server
 def test_the_lost_user_can_be_replayed(server: Server, tmp_path: Path) -> None:
     proof = prove(project(tmp_path, TABLE, FUNCTION + BACKFILL + TRIGGER), Config(cache=False), Wish(("races",)))
     (script,) = [path for path in emit(proof, tmp_path / "out") if path.name == "race-migrations.sql"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from referee.model.identity import Identity, Mirror
 from referee.model.names import QName, quote
@@ -158,6 +159,19 @@ class Crossing:
         ]
         return [steps[:-1], steps[-1:]]
 
+    def failure_alone(self) -> str | None:
+        """What the migrations fail of while nobody signs up, in words: then no order with a sign-up shows anything."""
+        with (
+            self.theatre.database(template=self.template) as database,
+            self.theatre.connect_as(database, self.theatre.migration_role, LIMITS) as session,
+        ):
+            for step in chain.from_iterable(self._migration(reversed_=False)):
+                try:
+                    session.run(step.sql)
+                except FailedStatementError as error:
+                    return describe(error.report)
+        return None
+
     def run(self, race: Race, limit: int, *, reversed_: bool = False) -> Race:
         lengths = [len(session) for session in self.moves(_IN_FLIGHT, reversed_=reversed_)]
         classes = sorted(orders(lengths, lambda one, other: True), key=lambda order: (switches(order), order))
@@ -238,6 +252,9 @@ def race_of_migrations(
             except FailedStatementError as error:
                 return replace(race, reason=f"no user could be there before: {describe(error.report)}")
         crossing = Crossing(theatre, router, identity, plan, scripts, template, blame, setup)
+        alone = crossing.failure_alone()
+        if alone is not None:
+            return replace(race, reason=f"the migrations fail by themselves, with nobody signing up: {alone}")
         race = crossing.run(race, limit)
         if race.failed and plan.trigger.file == plan.backfill.file:
             other = crossing.run(replace(race, run=0, failed=0, waited=0, shortest_failure=None), limit, reversed_=True)
