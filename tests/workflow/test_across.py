@@ -114,8 +114,8 @@ def test_rows_without_an_id_and_ids_that_come_twice_are_told(server: Server, oth
     judge_counts = [(answer.violations, answer.rows_checked) for answer in result.answers]
     assert judge_counts == [(len(MESS.unmirrored), len(ACCOUNTS) + 1), (len(MESS.strays), len(PEOPLE))]
     assert result.notices == (
-        f"2 rows of {file} have no user_id.",
-        f"1 ids stand more than once in {file}.",
+        f"Rows of {file} without user_id: 2.",
+        f"Ids of {file} that stand there more than once: 1.",
     )
 
 
@@ -153,6 +153,7 @@ def test_a_column_of_text_with_malformed_uuids(server: Server, database: str, ot
         ("gone.csv", None, "There is no file .*gone.csv. Check the path; a database is named by its URL"),
         ("users.xlsx", "", r"users.xlsx is neither a database nor a file of a known kind: its name must end in \.csv"),
         ("users.parquet", "no parquet", "users.parquet could not be read: .*Is it what its name says"),
+        ("users.csv", "", r"users.csv is empty, and has not even the names of columns. Export it again"),
         ("users.jsonl", '{"id": 1', "users.jsonl could not be read: "),
         (
             "users.csv",

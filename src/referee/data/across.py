@@ -121,9 +121,9 @@ class _Loaded:
 
     def notices(self, name: str) -> Iterator[str]:
         if self.rows > self.ids:
-            yield f"{self.rows - self.ids:,} rows of {name} have no {self.column}."
+            yield f"Rows of {name} without {self.column}: {self.rows - self.ids:,}."
         if self.ids > self.different:
-            yield f"{self.ids - self.different:,} ids stand more than once in {name}."
+            yield f"Ids of {name} that stand there more than once: {self.ids - self.different:,}."
 
 
 class _Loader:
@@ -202,6 +202,8 @@ class _Loader:
         """A link to a file whose own name might be taken for a pattern."""
         if not side.path.is_file():
             raise ReadError(f"There is no file {side.path}. Check the path; a database is named by its URL.")
+        if side.path.stat().st_size == 0:
+            raise ReadError(f"{side.path} is empty, and has not even the names of columns. Export it again.")
         link = self._folder / f"{table}{''.join(side.path.suffixes[-2:]).lower()}"
         link.symlink_to(side.path.resolve())
         return link
