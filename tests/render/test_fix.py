@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 
 from referee.model import change as changes
-from referee.model.names import QName
+from referee.model.finding import Finding, Problem, Severity
+from referee.model.names import QName, Ref
 from referee.model.plan import Embedding, Lock, Phase, Plan, Question, Step
 from referee.model.repair import Check, FileChange, Proof, Proposal, Repair
 from referee.render import fix_json, fix_text
@@ -76,8 +78,7 @@ def test_each_step_says_its_locks_its_rows_and_whether_it_can_be_repeated() -> N
     comment, fill, validate, drop = lines[at + 1 : at + 5]
     assert comment == "  1. expand: a comment (no table is locked)"
     assert fill == (
-        "  2. backfill: the accounts get their rows; this counts them "
-        "(ROW EXCLUSIVE on public.users; 1 row; can be repeated)"
+        "  2. backfill: the accounts get their rows (ROW EXCLUSIVE on public.users; 1 row; can be repeated)"
     )
     assert validate.endswith("every row is checked (SHARE UPDATE EXCLUSIVE on public.songs; about 5,000,000 rows)")
     locks = "ACCESS EXCLUSIVE on public.songs; ACCESS EXCLUSIVE on auth.users"
@@ -101,7 +102,32 @@ def test_verification_and_commands_can_be_copied() -> None:
     said = text()
     assert "finds nothing when all is well\n  select from nothing;\n" in said
     assert said.endswith("Then test and deliver it:\n  # change the schema\n  psql\n")
-    assert 'to decide otherwise (leave, drop): --answer "what of it=..."' in said
+    assert "to decide otherwise (leave, drop): --answer 'what of it=...'" in said
+
+
+def test_an_answer_is_one_word_for_a_shell_whatever_the_names_in_it() -> None:
+    [question] = REPAIR.questions
+    hostile = replace(question, id=f'on-delete "Org\'s"."{"n" * 63}"."mem""bers"')
+    lines = fix_text.render(replace(REPAIR, questions=(hostile,)), columns=80).splitlines()
+    [option] = [line.strip() for line in lines if "--answer" in line]
+    assert shlex.split(option) == ["--answer", f"{hostile.id}=..."]
+
+
+def test_without_a_proof_that_holds_nothing_is_said_of_delivery() -> None:
+    said = text(replace(REPAIR, proof=Proof("18.6", (Check("it holds", False),))))
+    assert said.endswith("The proof does not hold, so nothing was written.\n")
+
+
+def test_each_file_that_was_written_has_a_line() -> None:
+    more = (*REPAIR.files, FileChange("rollbacks/2.sql", None, "select 2;\n", "rollback"))
+    assert "Written:\n  migrations/2.sql\n  rollbacks/2.sql\n" in text(replace(REPAIR, files=more, written=True))
+
+
+def test_a_finding_that_takes_two_changes_is_counted_once() -> None:
+    problem = Problem(Ref("table", *SONGS), "A cause.", "A consequence.", Severity.ERROR)
+    finding = Finding("a-rule", problem, None, (), "abc")
+    both = tuple(Proposal(changes.CreateIndex(SONGS, (column,)), (finding,)) for column in ("by", "of"))
+    assert "2 changes for 1 finding, new migrations (as asked for)." in text(replace(REPAIR, proposals=both))
 
 
 def test_what_was_not_proven_is_not_called_so() -> None:

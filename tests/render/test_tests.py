@@ -27,6 +27,14 @@ def test_people_read_what_was_not_noticed_and_what_was_not_tried() -> None:
     )
 
 
+def test_one_of_a_kind_is_told_as_one() -> None:
+    one = Score("s", "pgTAP", (FileResult("a.sql", 1),), (Trial("drop the trigger t", "drop-trigger", ("a",)),))
+    assert tests_text.render(one) == (
+        "1 assertion in 1 file passes on the schema as it is (run by pgTAP).\n"
+        "Of 1 fault, put in one at a time, the tests notice 1.\n"
+    )
+
+
 def test_programs_read_every_fault() -> None:
     document = json.loads(tests_json.render([("t/a.sql", True)], SCORE))
     assert list(document) == ["version", "files", "mutation"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterator
 
 from referee.model.change import Safety
@@ -25,6 +26,12 @@ _SAFETY = {Safety.SAFE: "proven", Safety.UNSAFE: "unproven", Safety.SHOW_ONLY: "
 def render(repair: Repair, *, columns: int = 100, paint: Paint = no_paint) -> str:
     """The whole report."""
     return "\n".join(_Page(columns, paint).lines(repair)) + "\n"
+
+
+def _in_short(about: str) -> str:
+    """What a step does, without the query behind it and the words that lead to that."""
+    first, _, query = about.partition("\n")
+    return first.rpartition("; ")[0] if query and "; " in first else first
 
 
 def unified(file: FileChange) -> Iterator[str]:
@@ -82,8 +89,17 @@ class _Page:
             source = "" if question.answer is None else source or ", as configured"
             yield from wrap(f"answer: {answer}{source}. {question.reason}", self.columns, _INDENT)
             choices = f" ({', '.join(question.choices)})" if question.choices else " (any SQL expression)"
-            yield from wrap(f'to decide otherwise{choices}: --answer "{question.id}=..."', self.columns, _INDENT)
+            yield from self._deciding(f"to decide otherwise{choices}:", question)
         yield ""
+
+    def _deciding(self, head: str, question: Question) -> Iterator[str]:
+        """The option is one piece that a shell takes, whatever the name in it."""
+        option = clean(f"--answer {shlex.quote(f'{question.id}=...')}")
+        if len(f"{_INDENT}{head} {option}") <= self.columns:
+            yield f"{_INDENT}{head} {option}"
+            return
+        yield from wrap(head, self.columns, _INDENT)
+        yield f"{_INDENT}  {option}"
 
     def _diff(self, file: FileChange) -> Iterator[str]:
         for line in unified(file):
@@ -103,7 +119,7 @@ class _Page:
             locks = "; ".join([f"{lock.mode} on {lock.relation}" for lock in step.locks]) or "no table is locked"
             rows = "" if step.size is None else f"; {step.size}"
             again = "; can be repeated" if step.repeatable else ""
-            first = clean(step.about.partition("\n")[0].rstrip(":"))
+            first = clean(_in_short(step.about))
             yield from wrap(f"{number}. {step.phase}: {first} ({locks}{rows}{again})", self.columns, "  ")
         for hazard in dict.fromkeys(hazard for step in plan.steps for hazard in step.hazards):
             yield from wrap(f"mind: {hazard}", self.columns, "  ")
@@ -147,13 +163,15 @@ class _Page:
             yield f"Nothing to do in {clean(repair.subject)}{more}."
             return
         way = "edited in place" if repair.way == "in-place" else "new migrations"
-        cured = sum(len(proposal.findings) for proposal in repair.applied)
+        cured = len({finding.fingerprint for proposal in repair.applied for finding in proposal.findings})
         text = f"{count(len(repair.applied), 'change')} for {count(cured, 'finding')}, {way} ({repair.because})."
         yield from wrap(text, self.columns, "")
         if repair.proof is not None and not repair.proof.holds:
             yield from wrap("The proof does not hold, so nothing was written.", self.columns, "")
-        elif repair.written:
-            yield f"Written: {', '.join([clean(file.path) for file in repair.files])}."
+            return
+        if repair.written:
+            yield "Written:"
+            yield from [f"  {clean(file.path)}" for file in repair.files]
         else:
             yield "Nothing was written; --write writes it."
         if repair.commands:
