@@ -87,6 +87,15 @@ def test_every_format_can_go_to_a_file(name: str, capsys: pytest.CaptureFixture[
     assert RULE in report
 
 
+def test_a_dash_is_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    write(SPLIT)
+    main(["check"])
+    report = capsys.readouterr().out
+    assert main(["check", "--output", "-"]) == 1
+    assert capsys.readouterr().out == report
+    assert not Path("-").exists()
+
+
 def test_a_report_that_cannot_be_written_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     write(SPLIT)
     assert main(["check", "--output", "gone/report"]) == 2

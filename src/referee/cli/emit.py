@@ -11,14 +11,15 @@ import click
 
 from referee.render.plain import Paint, no_paint
 
+_STDOUT = "-"
 _COLUMNS = 100
 _WIDEST = 120
 _BLOCK = 1 << 16
 
 
 def emit(text: str | Iterable[str], output: str | None, *, for_machines: bool = False) -> None:
-    """Writes a report, whole or in pieces, to a file or to stdout; to machines always in UTF-8."""
-    if output is not None:
+    """Writes a report, whole or in pieces, to a file or to stdout, which a dash names too; to machines in UTF-8."""
+    if output is not None and output != _STDOUT:
         from referee.workflow.files import write_whole
 
         write_whole(output, text)
@@ -44,7 +45,7 @@ def _blocks(pieces: Iterable[str]) -> Iterator[str]:
 
 def screen(output: str | None) -> tuple[int, Paint]:
     """How wide a report for people may be, and its colours: a terminal's own, else 100 columns without colour."""
-    if output is not None or not sys.stdout.isatty():
+    if output not in (None, _STDOUT) or not sys.stdout.isatty():
         return _COLUMNS, no_paint
     import shutil
 

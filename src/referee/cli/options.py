@@ -67,7 +67,10 @@ def format_option(*formats: str) -> Callable[[_F], _F]:
 
 
 output = click.option(
-    "--output", metavar="FILE", callback=filled, help="Write the report to a file, in one step, instead of stdout."
+    "--output",
+    metavar="FILE",
+    callback=filled,
+    help="Write the report to a file, in one step; to stdout without one, or with a dash.",
 )
 
 
