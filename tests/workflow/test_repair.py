@@ -303,6 +303,20 @@ def test_rows_of_a_table_without_a_key(server: Server, database: str) -> None:
         assert reasons == {"the table has no primary key to find rows by"}
 
 
+def test_a_change_that_the_journal_could_not_hold_is_not_made(server: Server, database: str) -> None:
+    """The statements call a row ``r``, which a column of that name takes from them."""
+    with server.connect(database, server.superuser) as session:
+        people(
+            session,
+            "create table public.marks (id int primary key, owner uuid references public.users, r int);"
+            f"insert into public.marks values (1, '{user_id(77)}', 2)",
+        )
+        result = repair(server.url(database), only=("public.marks",))
+        assert result.left == 1
+        assert "public.marks has a column named r, so" in " ".join(render_repair(result).split())
+        assert rows(session, "select owner::text, r from public.marks") == [(user_id(77), 2)]
+
+
 def test_references_that_are_computed_or_must_be_whole(server: Server, database: str) -> None:
     """A generated column takes no NULL, and of a key of MATCH FULL all columns have to be NULL or none."""
     with server.connect(database, server.superuser) as session:
