@@ -253,3 +253,17 @@ def test_a_key_of_a_partitioned_table_waits_for_an_hour_that_somebody_chooses(ki
         "empty": "the key that would empty it waits",
     }
     assert reason.endswith(text[kind])
+
+
+def test_a_function_that_fails_sign_ups_does_not_wait_for_indexes() -> None:
+    body = "begin insert into users (id) values (new.id); return new; end"
+    text = TEXT + f"create function public.f() returns trigger language plpgsql as $$ {body} $$;\n"
+    text += "create trigger t after insert on public.songs for each row execute function public.f();\n"
+    trigger, function = Ref("trigger", "public", "songs", "t"), Ref("function", "public", "f", "()")
+    repair = changes.RepairSyncFunction(function, trigger, ("run it as owner",), (Mend("missing-privilege"),))
+    index = changes.CreateIndex(QName("public", "songs"), ("by",))
+    found = plan_steps(schema_of(text), [index, repair], {}, named)
+    assert [step.sql.split(" public.")[0] for step in found.steps] == [
+        "create or replace function",
+        "create index concurrently songs_idx on",
+    ]

@@ -65,9 +65,14 @@ def plan_steps(
         except (UndecidedError, UnwritableError) as error:
             planner.failed[change] = str(error)
             planner.questions += getattr(error, "questions", ())
-    steps = sorted(planner.all_steps(), key=lambda step: step.phase)
+    # What lets people sign up again does not wait for the building of indexes, which read whole tables.
+    steps = sorted(planner.all_steps(), key=lambda step: (step.phase, step.phase is Phase.EXPAND and _reads(step)))
     added = [key for ref, key in planner.keys.items() if former_key(schema, ref) is None]
     return Steps(tuple(steps), tuple(planner.questions), tuple(planner.verification), planner.failed, tuple(added))
+
+
+def _reads(step: Step) -> bool:
+    return step.touches is not None
 
 
 @dataclass
