@@ -28,6 +28,9 @@ def test_a_folder_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     write(SPLIT)
     assert main(["tests"]) == 2
     assert "--pgtap DIR, --pytest DIR or both" in capsys.readouterr().err
+    assert main(["tests", "--pgtap", "checks", "--pytest", ""]) == 2
+    assert "Invalid value for '--pytest': it is empty" in capsys.readouterr().err
+    assert not Path("checks").exists()
 
 
 def test_programs_without_a_server(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,20 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Write tests that pin where users are stored.")
 @options.path
-@click.option("--pgtap", "pgtap_folder", metavar="DIR", help="Write a pgTAP file there, such as supabase/tests.")
-@click.option("--pytest", "pytest_folder", metavar="DIR", help="Write a file for pytest and referee's plugin there.")
+@click.option(
+    "--pgtap",
+    "pgtap_folder",
+    metavar="DIR",
+    callback=options.filled,
+    help="Write a pgTAP file there, such as supabase/tests.",
+)
+@click.option(
+    "--pytest",
+    "pytest_folder",
+    metavar="DIR",
+    callback=options.filled,
+    help="Write a file for pytest and referee's plugin there.",
+)
 @click.option("--mutate", is_flag=True, help="Try which faults the project's own SQL tests notice.")
 @options.format_option("text", "json")
 @options.output
