@@ -356,7 +356,10 @@ def test_a_budget_goes_on_where_it_ended(server: Server, database: str, monkeypa
             other.violations,
         )
         assert values(one) == values(other)
-    assert any(one.since is not None for one in result.answers)
+    earlier = [one.since for one in result.answers if one.since is not None]
+    assert earlier
+    assert f"by an earlier scan, since {min(earlier)}." in " ".join(render(result).split())
+    assert "by an earlier scan" not in render(whole)
     fresh = ask(url, "orphans", options=ScanOptions(budget=3600))
     assert all(one.since is None for one in fresh.answers), "a finished round is not gone on with"
 

@@ -126,6 +126,10 @@ class _Page:
         yield from wrap(_scope(scan.scope, scan), self.columns, "")
         if clean_:
             yield from wrap(f"{count(len(clean_), 'question')} asked of all rows and nothing wrong.", self.columns, "")
+        if earlier := [answer.since for answer in scan.answers if answer.since is not None]:
+            asked = count(len(earlier), "question")
+            told = f"{asked} answered wholly or in part by an earlier scan, since {min(earlier)}."
+            yield from wrap(told, self.columns, "")
         for notice in scan.notices:
             yield from wrap(notice, self.columns, "")
         is_within = scan.scope.mode != "across"
