@@ -18,6 +18,7 @@ from referee.model.plan import Lock, Phase, Plan, Step
 from referee.model.row_repair import PlanRun
 from referee.postgres.server import Server
 from referee.postgres.session import Session
+from referee.render.repair_text import render_run
 from referee.workflow.config import Config
 from referee.workflow.plan_file import read_plan
 from referee.workflow.plan_run import run_plan, undo_run
@@ -169,6 +170,11 @@ def test_what_a_plan_leaves_wrong_is_told(server: Server, database: str, session
     result = run(server, database, Plan("", PLAN.steps[:1], (), PLAN.verification))
     assert result.is_done
     assert result.broken == (("select from public.notes where size is null", 2),)
+    shown = " ".join(render_run(result).split())
+    assert "not as it should be: 2 rows from select from public.notes where size is null All 1 step done, and" in shown
+    assert "Run the same command again" not in shown, "it is at its end"
+    result = run(server, database, Plan("", PLAN.steps[1:2], (), ("select oops",)))
+    assert 'could not be verified: select oops -- column "oops" does not exist' in render_run(result)
 
 
 def test_two_at_once_do_each_step_once(server: Server, database: str, session: Session) -> None:
@@ -220,6 +226,10 @@ def test_a_plan_for_another_schema_is_refused(server: Server, database: str, ses
         (json.dumps({"version": 2, "steps": []}), "is a plan of version 2"),
         (json.dumps({"version": 1, "steps": []}), "has no steps"),
         (json.dumps({"version": 1, "steps": [{"phase": "later", "sql": "select"}]}), 'a step of phase "later"'),
+        (
+            json.dumps({"version": 1, "steps": [{"phase": "expand", "sql": "", "timeouts": {"lock": "1'; drop"}}]}),
+            'the time limit "1\'; drop"; write it as 500ms',
+        ),
     ],
 )
 def test_files_that_are_no_plans(tmp_path: Path, text: str | None, message: str) -> None:

@@ -78,9 +78,13 @@ def render_run(run: PlanRun, *, columns: int = 100, paint: Paint = no_paint) -> 
     if left:
         lines.append(paint("warning", f"{count(left, 'step')} not reached."))
     for query, rows in run.broken:
-        lines += wrap(f"not as it should be: {count(rows, 'row')} from {query}", columns, "")
+        told = f"not as it should be: {count(rows, 'row')} from {query}" if rows else f"could not be verified: {query}"
+        lines += wrap(told, columns, "")
     if run.is_done and not run.broken:
         lines.append(paint("good", f"All {count(run.to_do, 'step')} done, and verified."))
+    elif run.is_done:
+        lines.append(paint("warning", f"All {count(run.to_do, 'step')} done, and not all is as it should be."))
+        lines += wrap("`referee scan` tells which rows are wrong and why, `referee repair` what to do.", columns, "")
     else:
         lines += wrap("Run the same command again to go on; what is done is not done twice.", columns, "")
     lines += wrap(_written_down(run.run, run.journal), columns, "")

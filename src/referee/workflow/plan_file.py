@@ -12,6 +12,8 @@ from referee.errors import ReadError
 from referee.model.names import QName
 from referee.model.plan import Lock, Phase, Plan, Step, Timeouts
 
+# A setting of time, as plans have them; nothing that could end the constant that it becomes.
+_TIME = re.compile(r"\d+ ?(?:ms|s|min|h)?")
 _NAME = re.compile(r'(?:"((?:[^"]|"")+)"|([^".]+))')
 
 
@@ -71,6 +73,9 @@ def _step(step: _Step, path: str | os.PathLike[str]) -> Step:
     except KeyError:
         known = ", ".join([str(one) for one in Phase])
         raise ReadError(f'{path} has a step of phase "{step.phase}"; there are {known}.') from None
+    for limit in (step.timeouts.lock, step.timeouts.statement):
+        if not _TIME.fullmatch(limit):
+            raise ReadError(f'{path} has a step with the time limit "{limit}"; write it as 500ms, 2s, or 0 for none.')
     undo = (step.undo,) if isinstance(step.undo, str) else step.undo
     return Step(
         phase,
