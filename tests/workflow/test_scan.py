@@ -120,6 +120,8 @@ def test_a_key_of_several_columns_that_claims_to_be_valid(server: Server, databa
     assert found.cause is not None
     [group] = found.cause.groups
     assert (group.kind, group.values, group.rows) == ("restore", 2, 2)
+    fast = render(ask(server.url(database), "orphans", options=ScanOptions(fast=True)))
+    assert "2 rows of public.b that refer to nothing in public.a" in fast, "the server knows no number yet"
     assert "VALIDATE CONSTRAINT will not find them" in " ".join(group.evidence)
     assert "such as x 1, y ''; x 1, y 'a; b'" in render(ask(server.url(database)))
 

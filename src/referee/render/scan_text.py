@@ -144,6 +144,10 @@ def _sentence(answer: Answer) -> str:
     question = answer.question
     about = "about " if answer.estimated else ""
     checked = f"of {about}{count(answer.rows_checked, 'row')} of {question.table}"
+    wrong = f"{answer.violations:,} {checked}"
+    if answer.estimated and not answer.rows_checked:  # the server has never estimated how many there are
+        checked = f"rows of {question.table}"
+        wrong = f"{count(answer.violations, 'row')} of {question.table}"
     if not answer.violations:
         return f"all {checked} are right."
     values = answer.values
@@ -152,7 +156,7 @@ def _sentence(answer: Answer) -> str:
     if question.kind in ("orphans", "undeclared") and values is not None:
         different = f", with {values:,} different {names}"
     new = "" if answer.new is None else f"; {answer.new:,} new" if answer.new else "; none of them new"
-    return f"{answer.violations:,} {checked} {_TITLES[question.kind]} {question.target.table}{different}{new}."
+    return f"{wrong} {_TITLES[question.kind]} {question.target.table}{different}{new}."
 
 
 def _sample(answer: Answer, sample: Sample) -> str:
@@ -182,7 +186,9 @@ def _scope(scope: ScanScope, scan: Scan) -> str:
     where = f"{scope.database}{server}"
     by = f"as {scope.role}" if scope.role else ""
     parts = [f"Scanned {where} {by}".rstrip(), f"{count(scope.questions, 'question')} about {scope.tables} tables"]
-    parts.append(f"{count(checked, 'row')} looked at in {scan.seconds:.1f} s")
+    about = "about " if any(answer.estimated for answer in scan.answers) else ""
+    looked_at = f"{about}{count(checked, 'row')}" if checked or not about else "every row"
+    parts.append(f"{looked_at} looked at in {scan.seconds:.1f} s")
     aside = (
         f" The platform's own keys (schemas {', '.join(scope.left_aside)}) were left aside; --managed asks them too."
     )
