@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import msgspec
 
@@ -31,6 +32,15 @@ class Contribution(msgspec.Struct, frozen=True, array_like=True, gc=False):
     bodies: Mapping[int, Body]
 
 
+class _Fresh(NamedTuple):
+    """A Contribution to be: its records as they will be kept, which takes a fraction of their room, and language and
+    text of its functions, whose bodies are still to be read.
+    """
+
+    script: msgspec.Raw
+    functions: Sequence[tuple[str, str]]
+
+
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -48,7 +58,7 @@ class Contributions:
 
     def __init__(self, enabled: bool) -> None:
         self._folder = _folder() if enabled else None
-        self._fresh: dict[Path, Script] = {}
+        self._fresh: dict[Path, _Fresh] = {}
 
     def __enter__(self) -> Contributions:
         return self
@@ -68,17 +78,19 @@ class Contributions:
         if kept is not None:
             _remember(kept)
             return kept.script
-        script = self._fresh[path] = read_script(source.text)
+        script = read_script(source.text)
+        functions = [(function.language, function.body) for function in _functions(script)]
+        self._fresh[path] = _Fresh(msgspec.Raw(_encoder.encode(script)), functions)
         return script
 
     def _store(self) -> None:
-        for path, script in self._fresh.items():
+        for path, fresh in self._fresh.items():
             known = {
                 position: body
-                for position, function in enumerate(_functions(script))
-                if (body := bodies.recall(function.language, function.body)) is not None
+                for position, (language, text) in enumerate(fresh.functions)
+                if (body := bodies.recall(language, text)) is not None
             }
-            _write(path, _encoder.encode(Contribution(script, known)))
+            _write(path, _encoder.encode((fresh.script, known)))
         if self._folder is not None and self._fresh:
             _forget_oldest(self._folder)
 
