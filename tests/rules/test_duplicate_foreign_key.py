@@ -55,3 +55,11 @@ def test_the_order_of_columns_does_not_make_a_difference() -> None:
         " constraint k foreign key (y, x) references public.a (y, x));"
     )
     assert len(problems(RULE, text)) == 1
+
+
+def test_of_names_that_had_to_be_shortened_the_first_stays_too() -> None:
+    table = "n" * 63
+    text = BANDS + f"create table public.{table} (band uuid references public.bands (id));"
+    text += f"alter table public.{table} add foreign key (band) references public.bands (id);"
+    [problem] = problems(RULE, text)
+    assert problem.object.part == f"{'n' * 52}_band_fkey1"

@@ -10,6 +10,9 @@ from referee.model.remedy import DropConstraint, Remedy, Safety
 from referee.model.schema import ForeignKey, Schema, Table
 from referee.rules.base import Rule
 
+#: A name of 63 bytes, or less where the cut would be inside a character (PostgreSQL 18, makeObjectName).
+_SHORTENED = 60
+
 _Pairs = tuple[QName, frozenset[tuple[str, str]]]
 
 
@@ -78,8 +81,10 @@ def _duplicates(table: Table) -> Iterator[Problem]:
 
 
 def _by_age(key: ForeignKey) -> tuple[bool, int, str]:
+    """The name that Postgres gives to the first comes first; where it had to be shortened, only its end tells."""
     generated = clip("_".join([key.table.name, *key.columns, "fkey"]))
-    return key.name != generated, len(key.name), key.name
+    is_first = key.name == generated or (len(key.name.encode()) >= _SHORTENED and key.name.endswith("_fkey"))
+    return not is_first, len(key.name), key.name
 
 
 def _problem(key: ForeignKey, kept: ForeignKey) -> Problem:
