@@ -59,8 +59,10 @@ class Reference:
     right: bool
     not_null: bool
     action: str
-    behind: bool
-    """Whether the key is written as a constraint of its own behind the columns."""
+    written: str
+    """Whether the key stands with its column, or is a constraint of its own: behind the columns, or added later."""
+    besides: str
+    """A second key of the column: the same again, one to the other table, or none."""
 
 
 @st.composite
@@ -97,24 +99,31 @@ def projects(draw: st.DrawFn) -> str:
 def _reference() -> st.SearchStrategy[Reference]:
     return st.builds(
         Reference, st.sampled_from(("owner", "Editor", "by;")), st.booleans(), st.booleans(),
-        st.sampled_from(ACTIONS), st.booleans(),
+        st.sampled_from(ACTIONS), st.sampled_from(("inline", "behind", "later", "unchecked")),
+        st.sampled_from(("", "", "", "again", "other")),
     )  # fmt: skip
 
 
 def _table(name: str, references: Sequence[Reference], mirror: str, key: str, composite: bool) -> str:
     """A table with user references; ``composite`` puts the first of them into the primary key."""
-    columns, constraints = ["id int" if composite else "id int primary key"], []
+    columns, constraints, later = ["id int" if composite else "id int primary key"], [], []
     for one in references:
-        target = f"{mirror} ({quote(key)})" if one.right else "auth.users (id)"
-        in_key = composite and one is references[0]
-        refers = f"references {target}{'' if in_key and 'set null' in one.action else one.action}"
+        targets = [f"references {mirror} ({quote(key)})", "references auth.users (id)"]
+        target, other = targets if one.right else reversed(targets)
+        action = "" if composite and one is references[0] and "set null" in one.action else one.action
         refuses = " not null" if one.not_null and "set null" not in one.action else ""
-        columns.append(f"{quote(one.column)} uuid{refuses}{'' if one.behind else ' ' + refers}")
-        if one.behind:
-            constraints.append(f"foreign key ({quote(one.column)}) {refers}")
+        own = f"foreign key ({quote(one.column)}) {target}{action}"
+        columns.append(f"{quote(one.column)} uuid{refuses}{f' {target}{action}' if one.written == 'inline' else ''}")
+        if one.written == "behind":
+            constraints.append(own)
+        elif one.written != "inline":
+            later.append(f"alter table {name} add {own}{' not valid' if one.written == 'unchecked' else ''};")
+        if one.besides:
+            second = target if one.besides == "again" else other
+            later.append(f"alter table {name} add foreign key ({quote(one.column)}) {second}{action};")
     if composite:
         constraints.append(f"primary key (id, {quote(references[0].column)})")
-    return f"create table {name} (\n{_listed([*columns, *constraints])}\n);"
+    return "\n".join([f"create table {name} (\n{_listed([*columns, *constraints])}\n);", *later])
 
 
 def _of_two_columns(name: str, table: str, reference: Reference) -> str:
