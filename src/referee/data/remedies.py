@@ -32,9 +32,6 @@ _LOOKS = tuple(
     for what, words in (("money", _MONEY), ("an audit log", _AUDIT), ("consent", _CONSENT))
 )
 _WANTED = "wanted so"
-# What the statements of a repair call rows: a column of that name stands for itself there, and not for its row, so the
-# journal would not learn what was changed.
-_ALIASES = frozenset(("r", "m"))
 _BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^\w]+")
 
 #: What may be done about the rows of each kind of question; the first is the default where nothing speaks against it.
@@ -176,7 +173,7 @@ class _Choice:
         touched = [self.table] if kind in ("set-null", "remap", "quarantine") else []
         if kind == "quarantine" or (kind == "remap" and self.question.kind == "stray"):
             touched += self._hanging(self.table)
-        kept = next(filter(None, [self._unspeakable(table) or self._protected(table) for table in touched]), None)
+        kept = next(filter(None, [self._protected(table) for table in touched]), None)
         return (kind, reason) if kept is None else ("leave", kept)
 
     def _hanging(self, table: Table) -> list[Table]:
@@ -235,12 +232,6 @@ class _Choice:
         if kind == "set-null":
             return bool(self.nullable)
         return kind != "remap" or not self._is_generated
-
-    def _unspeakable(self, table: Table) -> str | None:
-        found = next((column.name for column in table.columns if column.name in _ALIASES), None)
-        if found is None:
-            return None
-        return f"{table.name} has a column named {found}, so its rows could not be written down to be taken back"
 
     def _protected(self, table: Table) -> str | None:
         if any(fits(table_names(table.name), pattern) for pattern in self.wanted.touch):

@@ -316,10 +316,10 @@ def change(question: Question, values: Mapping[str, str], journal: Journal, note
         [f"before -> {string(column)} is distinct from after -> {string(column)}" for column in values]
     )
     return (
-        f"with old as materialized (select p.table_id, p.place, to_jsonb(r) as row_ from {picked()},"
+        f"with old as materialized (select p.table_id, p.place, to_jsonb(r.*) as row_ from {picked()},"
         f" {question.rows} where r.tableoid = p.table_id and r.ctid = p.place),"
         f" changed as (update {question.rows} set {assigned} from {source}old where {match}"
-        " returning old.row_ as before, to_jsonb(r) as after),"
+        " returning old.row_ as before, to_jsonb(r.*) as after),"
         f" noted as ({noted}) select count(*) filter (where {is_set}) from changed"
     )
 
@@ -437,15 +437,15 @@ def _forgetting(
     primary = branch.table.primary_key.columns if branch.table.primary_key is not None else ()
     nulls = ", ".join([f"{quote(column)} = null" for column in key.on_delete_columns or key.columns])
     same = " and ".join([f"{column_of('m', column)} = {column_of('r', column)}" for column in primary])
-    same = same or "to_jsonb(m) = to_jsonb(r)"
+    same = same or "to_jsonb(m.*) = to_jsonb(r.*)"
     stays = [f"not exists (select from gone{number} as m where {same})" for number in moved]
     yield (
-        f"old{own} as materialized (select r.tableoid as table_id, r.ctid as place, to_jsonb(r) as row_"
+        f"old{own} as materialized (select r.tableoid as table_id, r.ctid as place, to_jsonb(r.*) as row_"
         f" from {key.table} as r, gone{parent} as g where {' and '.join([_hangs(key), *stays])} for update of r)"
     )
     yield (
         f"gone{own} as (update {key.table} as r set {nulls} from old{own} as o"
-        " where r.tableoid = o.table_id and r.ctid = o.place returning o.row_ as before, to_jsonb(r) as after)"
+        " where r.tableoid = o.table_id and r.ctid = o.place returning o.row_ as before, to_jsonb(r.*) as after)"
     )
     changes = (
         f"jsonb_agg(jsonb_build_array({_key('before', replace(question, row_key=primary))},"

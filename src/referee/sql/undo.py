@@ -105,7 +105,7 @@ def restore_changed(table: Table, columns: Sequence[str], journal: Journal, entr
         f" jsonb_array_elements(j.changes) as x (c), jsonb_populate_record({record}, x.c -> 0) as k,"
         f" jsonb_populate_record({record}, x.c -> 1) as b"
         f" where j.entry = {entry} and {match} and not exists (select from jsonb_each(x.c -> 2) as e"
-        " where e.value is distinct from to_jsonb(r) -> e.key) returning 1",
+        " where e.value is distinct from to_jsonb(r.*) -> e.key) returning 1",
         journal,
         entry,
     )
@@ -128,7 +128,7 @@ def put_back(table: Table, journal: Journal, entry: int) -> str:
 
 
 def _of(record: str, name: str) -> str:
-    return f"({record}).{quote(name)}"
+    return f"{record}.{quote(name)}"
 
 
 def mark(journal: Journal, entry: int) -> str:
