@@ -306,7 +306,7 @@ def test_rows_of_a_table_without_a_key(server: Server, database: str) -> None:
 
 @pytest.mark.parametrize("kind", ["set-null", "quarantine"])
 def test_columns_that_are_named_as_the_statements_name_rows(server: Server, database: str, kind: str) -> None:
-    """The statements call rows ``r``, ``m``, ``k``, ``b`` and so on; a column of that name must not stand for itself."""
+    """The statements call rows ``r``, ``m``, ``k``, ``b`` and so on, whatever columns are called."""
     names = string.ascii_lowercase
     columns = ", ".join(f"{name} int default {number}" for number, name in enumerate(names))
     with server.connect(database, server.superuser) as session:

@@ -66,5 +66,5 @@ def _defined(kind: str, row: tuple[Any, ...]) -> tuple[Ref, str]:
 
 def read_history(connection: Rows) -> list[tuple[str, str, tuple[str, ...]]]:
     """Version, name and statements of each migration that has run, whichever columns the table has been given."""
-    found = connection.rows(f"select to_jsonb(m) from {HISTORY} m order by version")
+    found = connection.rows(f"select to_jsonb(m.*) from {HISTORY} m order by version")
     return [(str(row["version"]), row.get("name") or "", tuple(row.get("statements") or ())) for (row,) in found]
