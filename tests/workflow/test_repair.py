@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import string
 import threading
 import time
@@ -170,6 +172,21 @@ def test_who_signs_up_without_a_row_before_it_is_asked_once_more_has_one_in_the_
         assert outcome(result, "unmirrored public.users").done == 7
         assert result.left == 0
         assert rows(session, f"select id::text from public.users where id = '{user_id(50)}'") == [user_id(50)]
+
+
+def test_what_a_new_row_holds_is_asked_in_words_that_a_shell_takes_whole(server: Server, database: str) -> None:
+    with server.connect(database, server.superuser) as session:
+        session.run(
+            'create table public."Org\'s" (id uuid primary key references auth.users on delete cascade,'
+            " level int not null check (level > 100 and level % 7 = 3));"
+            'create table public.notes (id int, owner uuid references public."Org\'s",'
+            ' editor uuid references public."Org\'s");'
+            f"insert into auth.users (id, email) values ('{user_id(1)}', 'a@example.org')"
+        )
+        prepared, _ = plan(server.url(database, server.superuser))
+    [action] = [one for one in prepared.plan.actions if one.question.kind == "unmirrored"]
+    [given] = re.findall(r"--answer ('.*')", action.reason)
+    assert shlex.split(given) == ['value public."Org\'s".level=...']
 
 
 # What is left alone

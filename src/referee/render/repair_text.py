@@ -142,7 +142,7 @@ class _Page:
             yield ""
 
     def _action(self, action: Action, plan: RowPlan) -> Iterator[str]:
-        yield self._head(_DOES[action.kind], action, f"{action.rows:,}")
+        yield self._head(_DOES[action.kind], action, action.rows)
         yield from self._wrapped(f"{action.reason}.")
         if action.kind == "create":
             for value in plan.values.get(action.question.id, ()):
@@ -172,7 +172,7 @@ class _Page:
     def outcome(self, outcome: Outcome) -> Iterator[str]:
         action = outcome.action
         rows = outcome.done if action.does_something else outcome.left
-        yield self._head(_DONE[action.kind], action, f"{rows:,}")
+        yield self._head(_DONE[action.kind], action, rows)
         if outcome.origins and any(outcome.origins):
             told = [f"{number:,} {_FROM.get(origin, origin)}" for origin, number in sorted(outcome.origins.items())]
             yield from self._wrapped(f"names: {', '.join(told)}.")
@@ -219,10 +219,10 @@ class _Page:
                 yield from self._wrapped(f"{one.reason}.")
             yield ""
 
-    def _head(self, does: str, action: Action, rows: str) -> str:
+    def _head(self, does: str, action: Action, rows: int) -> str:
         style = self.paint("quiet" if not action.does_something else "name", does)
         question = action.question
-        return f"{style}  {rows} rows: {question.kind} {self.paint('name', clean(str(question.subject)))}"
+        return f"{style}  {count(rows, 'row')}: {question.kind} {self.paint('name', clean(str(question.subject)))}"
 
     def _wrapped(self, text: str) -> list[str]:
         return wrap(text, self.columns, _INDENT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 
 from referee.fixing.sync import AUTH_USERS, UndecidedError, Value, sync_values
@@ -40,7 +41,9 @@ def fillings(
         if not open_:
             found[question.id] = filling(question.target, values, _told_by_account(schema, question, values))
         else:
-            unknown[question.id] = " ".join([f'{one.text} Answer with --answer "{one.id}=..."' for one in open_])
+            unknown[question.id] = " ".join(
+                [f"{one.text} Answer with --answer {shlex.quote(f'{one.id}=...')}" for one in open_]
+            )
     return found, unknown
 
 
