@@ -94,13 +94,13 @@ def compare(
     """
     from referee.cli.emit import emit, set_status
     from referee.cli.progress import progress
-    from referee.postgres.programs import find_programs
     from referee.workflow.compare import compare as compare_subjects
     from referee.workflow.compare import config_for
+    from referee.workflow.programs import programs_for
     from referee.workflow.sides import Options
 
     settings = config_for(left, right, given, config)
-    programs = find_programs(postgres_bin) if postgres_bin else None
+    programs = programs_for(postgres_bin, left, right)
     wish = Options(settings, exact or (programs is not None and not to_prove), programs)
     trusted: Side | None = "left" if trust == "left" else "right" if trust == "right" else None
     result = compare_subjects(left, right, wish, locked, trusted=trusted, to_prove=to_prove)

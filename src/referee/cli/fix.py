@@ -66,10 +66,10 @@ def fix(
     """
     from referee.cli.emit import emit, set_status
     from referee.cli.progress import progress
-    from referee.postgres.programs import find_programs
     from referee.workflow.config import read_config
     from referee.workflow.fix import Request
     from referee.workflow.fix import fix as repair_of
+    from referee.workflow.programs import programs_for
 
     settings = read_config(path, given, file=config)
     request = Request(
@@ -79,7 +79,7 @@ def fix(
         db,
         shipped_through=shipped_through,
     )
-    programs = find_programs(postgres_bin) if postgres_bin else None
+    programs = programs_for(postgres_bin, path)
     with progress() as tell:
         repair = repair_of(path, settings, request, programs=programs, tell=tell)
     status = set_status(_status(repair))

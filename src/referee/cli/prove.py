@@ -70,8 +70,8 @@ def prove(
     """
     from referee.cli.emit import emit, set_status
     from referee.cli.progress import progress
-    from referee.postgres.programs import find_programs
     from referee.workflow.config import read_config
+    from referee.workflow.programs import programs_for
     from referee.workflow.prove import Wish, make_folder
     from referee.workflow.prove import emit as write_scripts
     from referee.workflow.prove import prove as rehearse
@@ -79,7 +79,7 @@ def prove(
     settings = read_config(path, given, file=config)
     modes = {None: (), "both": ("exposed", "revoked")}.get(default_privileges, (default_privileges or "",))
     wish = Wish(only, races, max_schedules, modes)
-    programs = find_programs(postgres_bin) if postgres_bin else None
+    programs = programs_for(postgres_bin, path)
     if emit_to is not None:
         # Before the rehearsal and not after it: what it shows would be lost.
         make_folder(emit_to)

@@ -28,13 +28,13 @@ def snapshot(
     holds no rows and no passwords.
     """
     from referee.cli.emit import emit
-    from referee.postgres.programs import find_programs
     from referee.workflow.config import read_config
+    from referee.workflow.programs import programs_for
     from referee.workflow.sides import Options, is_url
     from referee.workflow.snapshot import snapshot_of
 
     settings = read_config("." if is_url(subject) else subject, given, file=config)
-    programs = find_programs(postgres_bin) if postgres_bin else None
+    programs = programs_for(postgres_bin, subject)
     wish = Options(settings, exact or programs is not None, programs)
     emit(snapshot_of(subject, wish), output, for_machines=True)
     return 0
