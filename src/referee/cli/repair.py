@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 )
 @click.option("--any-schema", is_flag=True, help="Run the plan although the schema is not what it was made for.")
 @click.option("--undo", metavar="RUN|last", callback=options.filled, help="Take a run back: its id, or last.")
-@click.option("--even-referenced", is_flag=True, help="Undo also removes new mirror rows that others refer to by now.")
+@click.option(
+    "--even-referenced",
+    is_flag=True,
+    help="Undo also removes new mirror rows that others refer to by now; those then refer to nothing.",
+)
 @options.format_option("text", "json")
 @options.output
 @options.config_options(("platform", "canonical", "answers"))
