@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
-from click.core import ParameterSource
 
 from referee.cli import options
+from referee.cli.given import given as given_of
 
 if TYPE_CHECKING:
     from referee.model.diagnosis import Diagnosis
@@ -136,17 +136,16 @@ def _render(diagnosis: Diagnosis, path: str, format_: str, output: str | None, v
 
 
 # What says how to report, or what only a report holds.
-_REPORTING = {"format_": "--format", "output": "--output", "locked": "--locked", "verbose": "--verbose"}
+_REPORTING = ("format_", "output", "locked", "verbose")
 
 
 def _refuse_reporting() -> None:
     """Raises click.UsageError where an option about the report was given besides --write-baseline."""
-    source = click.get_current_context().get_parameter_source
-    given = [option for name, option in _REPORTING.items() if source(name) is ParameterSource.COMMANDLINE]
-    if given:
+    named = given_of(_REPORTING)
+    if named:
         raise click.UsageError(
-            f"--write-baseline reports nothing, so {' and '.join(given)} would do nothing: leave "
-            f"{'it' if len(given) == 1 else 'them'} out. --baseline says where the baseline goes."
+            f"--write-baseline reports nothing, so {' and '.join(named)} would do nothing: leave "
+            f"{'it' if len(named) == 1 else 'them'} out. --baseline says where the baseline goes."
         )
 
 
